@@ -1,0 +1,12 @@
+// Small prefixed C: what Swift's importer drops (macros, ioctl numbers, variadic calls) and what has no library.
+#ifndef SDA_CLINUX_H
+#define SDA_CLINUX_H
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include <errno.h>
+
+/// The calling thread's errno. Only the Syscall module reads it.
+static inline int sda_errno(void) { return errno; }
+
+#endif

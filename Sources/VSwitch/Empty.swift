@@ -1,0 +1,1 @@
+// Placeholder so that the package resolves; goes with the module's first file.

@@ -1,0 +1,6 @@
+import ArgumentParser
+
+@main
+struct SDAgent: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(commandName: "sdagent")
+}
