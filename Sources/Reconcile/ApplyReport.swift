@@ -1,0 +1,35 @@
+/// What became of one pending change.
+public enum StepResult: Hashable, Sendable {
+    case performed(StepOutcome)
+    /// Not attempted: something that it stands on is missing.
+    case skipped
+
+    var isStale: Bool {
+        if case .performed(.stale) = self { return true }
+        return false
+    }
+}
+
+/// What one apply found, did and left.
+public struct ApplyReport: Hashable, Sendable {
+    /// The difference as it was found.
+    public let plan: Plan
+    /// What was attempted, and what came of it.
+    public let performed: [ResourceID: StepResult]
+    /// The difference as it is now, by looking again at what was touched.
+    public let after: Plan
+
+    public init(plan: Plan, performed: [ResourceID: StepResult], after: Plan) {
+        self.plan = plan
+        self.performed = performed
+        self.after = after
+    }
+
+    /// The exit code of `sdagent apply`: 0 where the node is as the manifest says, else 1.
+    public var exitCode: Int32 { statuses.contains { $0.state.isTrouble } || !after.failures.isEmpty ? 1 : 0 }
+
+    /// Every resource as it stands after the apply, in the order of kinds and names.
+    public var statuses: [ResourceStatus] {
+        after.changes.map { ResourceStatus($0, result: performed[$0.id]) }
+    }
+}

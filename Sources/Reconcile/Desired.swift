@@ -1,0 +1,78 @@
+public import Manifest
+
+/// A resource that another one needs, and where the manifest says so.
+public struct Reference: Hashable, Sendable {
+    public let target: ResourceID
+    public let position: Position
+
+    public init(_ target: ResourceID, at position: Position) {
+        self.target = target
+        self.position = position
+    }
+}
+
+/// Everything that the manifest asks for: specs by kind and name, with who needs whom.
+public struct Desired: Sendable {
+    /// By kind name: a `[String: Spec]` of that kind.
+    private var shelves: [String: any Sendable] = [:]
+    private var needs: [ResourceID: [Reference]] = [:]
+    private var positions: [ResourceID: Position] = [:]
+
+    public init() {}
+
+    /// Puts a resource in. A second one of the same id replaces the first; the loader has refused duplicates before.
+    ///
+    /// - Parameters:
+    ///   - references: what must be there before it, and stay as long as it does.
+    ///   - position: where the manifest names it; nil for a resource derived from others.
+    public mutating func add<Kind: ResourceKind>(
+        _ kind: Kind.Type, _ name: String, _ spec: Kind.Spec, references: [Reference] = [], at position: Position? = nil
+    ) {
+        // Out of the box before it is changed, so that the dictionary is not copied each time.
+        var shelf = shelves.removeValue(forKey: Kind.name) as? [String: Kind.Spec] ?? [:]
+        shelf[name] = spec
+        shelves[Kind.name] = shelf
+        let id = Kind.id(name)
+        needs[id] = references.isEmpty ? nil : references
+        positions[id] = position
+    }
+
+    /// The specs of one kind by name.
+    public func specs<Kind: ResourceKind>(of kind: Kind.Type) -> [String: Kind.Spec] {
+        shelves[Kind.name] as? [String: Kind.Spec] ?? [:]
+    }
+
+    /// What a resource needs.
+    public func references(of id: ResourceID) -> [Reference] { needs[id] ?? [] }
+
+    /// Adds to what a resource needs: for one that stands on a derived resource (a NIC on the guard's rules).
+    public mutating func addReference(from id: ResourceID, to target: ResourceID) {
+        guard let position = positions[id] else { return }
+        needs[id, default: []].append(Reference(target, at: position))
+    }
+
+    /// Where the manifest names a resource; nil for a derived one.
+    public func position(of id: ResourceID) -> Position? { positions[id] }
+
+    /// Whether the manifest names such a resource, or one was derived.
+    public func contains(_ id: ResourceID, kinds: [any ResourceKind]) -> Bool {
+        kinds.contains { Self.holds($0, self, id) }
+    }
+
+    private static func holds<Kind: ResourceKind>(_ kind: Kind, _ desired: Desired, _ id: ResourceID) -> Bool {
+        Kind.name == id.kind && desired.specs(of: Kind.self)[id.name] != nil
+    }
+
+    /// Every reference to something that is not there, in the order of the manifest.
+    public func danglingReferences(kinds: [any ResourceKind]) -> [(from: ResourceID, reference: Reference)] {
+        var known: Set<ResourceID> = []
+        for kind in kinds { Self.collect(kind, self, into: &known) }
+        return needs.flatMap { id, references in references.map { (from: id, reference: $0) } }
+            .filter { !known.contains($0.reference.target) }
+            .sorted { ($0.from, $0.reference.target) < ($1.from, $1.reference.target) }
+    }
+
+    private static func collect<Kind: ResourceKind>(_ kind: Kind, _ desired: Desired, into known: inout Set<ResourceID>) {
+        for name in desired.specs(of: Kind.self).keys { known.insert(Kind.id(name)) }
+    }
+}

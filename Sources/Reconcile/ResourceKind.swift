@@ -1,0 +1,57 @@
+/// One class of resources: how it is looked at, compared and made so.
+///
+/// A kind receives runs of steps, not single ones, so that links share one netlink batch and a table is one transaction.
+/// Kinds never call each other; the list of kinds (in the executable) gives their order: what others stand on comes first.
+public protocol ResourceKind: Sendable {
+    /// What the manifest asks of one resource.
+    associatedtype Spec: Equatable & Sendable
+    /// What the node shows of one resource.
+    associatedtype Observation: Sendable
+
+    /// The word before the slash in `ResourceID`.
+    static var name: String { get }
+
+    /// Looks at the node: everything that carries our ownership mark, and whatever stands where a resource of
+    /// `desired` wants to be (so that `diff` can call it a conflict).
+    ///
+    /// - Returns: observations by resource name.
+    func observe(_ desired: Desired) async throws -> [String: Observation]
+
+    /// Compares; pure and total. At least one of `spec` and `observation` is there.
+    func diff(name: String, spec: Spec?, observation: Observation?) -> Change
+
+    /// Makes the node so. One outcome for each step, in the order of the steps.
+    ///
+    /// A run holds either deletions only (from the last kind to the first) or none (from the first kind to the last).
+    func perform(_ steps: [Step<Spec, Observation>], desired: Desired) async -> [StepOutcome]
+}
+
+extension ResourceKind {
+    public static func id(_ name: String) -> ResourceID { ResourceID(Self.name, name) }
+}
+
+/// A change about to be performed, with both of its sides.
+public struct Step<Spec: Sendable, Observation: Sendable>: Sendable {
+    public let name: String
+    public let change: Change
+    /// Nil for a deletion.
+    public let spec: Spec?
+    /// Nil for a creation.
+    public let observation: Observation?
+
+    public init(name: String, change: Change, spec: Spec?, observation: Observation?) {
+        self.name = name
+        self.change = change
+        self.spec = spec
+        self.observation = observation
+    }
+}
+
+/// What came of one step.
+public enum StepOutcome: Hashable, Sendable {
+    case done
+    /// What was tried, what went wrong and what to do: one sentence or two, for a person.
+    case failed(String)
+    /// Somebody changed the node between the look and the deed (nftables: ERESTART). Look and plan again.
+    case stale(String)
+}
