@@ -4,9 +4,13 @@ public enum StepResult: Hashable, Sendable {
     /// Not attempted: something that it stands on is missing.
     case skipped
 
-    var isStale: Bool {
-        if case .performed(.stale) = self { return true }
-        return false
+    /// Whether another attempt in the same apply would be the same again.
+    var isFinal: Bool {
+        switch self {
+        case .performed(.done), .performed(.failed): true
+        // What it stands on may be there by then.
+        case .performed(.stale), .skipped: false
+        }
     }
 }
 

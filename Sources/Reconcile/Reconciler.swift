@@ -7,8 +7,8 @@ public struct Reconciler: Sendable {
     /// Told of each performed change as it happens, for a log or a progress line.
     public let progress: @Sendable (ResourceID, Change, StepOutcome) -> Void
 
-    /// How often a plan is made anew after somebody else changed the node in between.
-    private static let staleLimit = 3
+    /// How many times one apply performs and looks again.
+    private static let passLimit = 3
 
     public init(
         kinds: [any ResourceKind],
@@ -20,35 +20,49 @@ public struct Reconciler: Sendable {
 
     /// Looks and compares; touches nothing.
     public func plan(_ desired: Desired) async -> Plan {
-        await look(desired, at: Set(kinds.map(\.name))).plan
+        await look(desired).plan
     }
 
-    /// Performs what differs, once, and looks again at the kinds it touched.
+    /// Performs what differs and looks again, until nothing new differs.
+    ///
+    /// A second pass follows where the first one moved the ground under another kind (a bridge made anew has lost its
+    /// addresses) or where somebody else was faster; what was refused or done is not tried twice.
     public func apply(_ desired: Desired) async -> ApplyReport {
-        let sight = await look(desired, at: Set(kinds.map(\.name)))
-        guard !sight.plan.pending.isEmpty else { return ApplyReport(plan: sight.plan, performed: [:], after: sight.plan) }
+        let found = await look(desired)
         var performed: [ResourceID: StepResult] = [:]
-        var current = sight
-        for attempt in 1...Self.staleLimit {
-            let results = await perform(current, desired)
+        var current = found
+        for _ in 1...Self.passLimit {
+            let due = current.plan.pending.filter { performed[$0.id]?.isFinal != true }
+            guard !due.isEmpty else { break }
+            let results = await perform(current, Set(due.map(\.id)), desired)
             performed.merge(results) { _, new in new }
-            guard attempt < Self.staleLimit, results.values.contains(where: \.isStale) else { break }
-            current = await look(desired, at: Set(kinds.map(\.name)))
+            let touched = Set(results.filter { $0.value != .skipped }.keys.map(\.kind))
+            guard let first = kinds.firstIndex(where: { touched.contains($0.name) }) else { break }
+            current = await look(desired, again: kinds[first...], over: current)
         }
-        let touched = Set(performed.filter { $0.value != .skipped }.keys.map(\.kind))
-        let again = await look(desired, at: touched)
-        let untouched = current.plan.changes.filter { !touched.contains($0.id.kind) }
-        let after = Plan(
-            changes: again.plan.changes + untouched,
-            failures: again.plan.failures + current.plan.failures.filter { !touched.contains($0.kind) })
-        return ApplyReport(plan: sight.plan, performed: performed, after: after)
+        return ApplyReport(plan: found.plan, performed: performed, after: current.plan)
     }
 }
 
-/// The node as it was seen: a run for each kind that could be looked at.
+/// The node as it was seen: for each kind, in their order, a run or why it could not be looked at.
 private struct Sight {
-    let runs: [KindRun]
-    let plan: Plan
+    enum Look {
+        case seen(KindRun)
+        case failed(ObservationFailure)
+    }
+    var looks: [Look]
+
+    var runs: [KindRun] {
+        looks.compactMap { if case .seen(let run) = $0 { run } else { nil } }
+    }
+
+    var plan: Plan {
+        let deletions = runs.reversed().flatMap { $0.changes.reversed().filter { $0.change == .delete } }
+        let rest = runs.flatMap { $0.changes.filter { $0.change != .delete } }
+        return Plan(
+            changes: deletions + rest,
+            failures: looks.compactMap { if case .failed(let failure) = $0 { failure } else { nil } })
+    }
 }
 
 extension ResourceKind {
@@ -56,34 +70,39 @@ extension ResourceKind {
 }
 
 extension Reconciler {
-    private func look(_ desired: Desired, at names: Set<String>) async -> Sight {
-        var runs: [KindRun] = []
-        var failures: [ObservationFailure] = []
-        for kind in kinds where names.contains(kind.name) {
+    /// Looks at all kinds; or at those `again`, which are the last ones, and takes the others as `over` saw them.
+    private func look(
+        _ desired: Desired, again: ArraySlice<any ResourceKind>? = nil, over old: Sight? = nil
+    ) async -> Sight {
+        var sight = Sight(looks: old.map { Array($0.looks.prefix(again?.startIndex ?? 0)) } ?? [])
+        for kind in again ?? kinds[...] {
             do {
-                runs.append(try await KindRun.look(kind, desired))
+                sight.looks.append(.seen(try await KindRun.look(kind, desired)))
             } catch {
-                failures.append(ObservationFailure(kind: kind.name, reason: "\(error)"))
+                sight.looks.append(.failed(ObservationFailure(kind: kind.name, reason: "\(error)")))
             }
         }
-        let deletions = runs.reversed().flatMap { $0.changes.reversed().filter { $0.change == .delete } }
-        let rest = runs.flatMap { $0.changes.filter { $0.change != .delete } }
-        return Sight(runs: runs, plan: Plan(changes: deletions + rest, failures: failures))
+        return sight
     }
 
-    private func perform(_ sight: Sight, _ desired: Desired) async -> [ResourceID: StepResult] {
+    private func perform(
+        _ sight: Sight, _ due: Set<ResourceID>, _ desired: Desired
+    ) async -> [ResourceID: StepResult] {
         var results: [ResourceID: StepResult] = [:]
+        let plan = sight.plan
         // What stands on something that is missing is not attempted.
-        var broken = Set(sight.plan.refusals.map(\.id))
-        for failure in sight.plan.failures {
+        var broken = Set(plan.refusals.map(\.id))
+        broken.formUnion(plan.pending.map(\.id).filter { !due.contains($0) })
+        for failure in plan.failures {
             let kind = kinds.first { $0.name == failure.kind }
             if let kind { broken.formUnion(Self.ids(of: kind, desired)) }
         }
         for run in sight.runs.reversed() {
-            await perform(run, run.changes.reversed().filter { $0.change == .delete }, desired, &results, &broken)
+            let chosen = run.changes.reversed().filter { $0.change == .delete && due.contains($0.id) }
+            await perform(run, chosen, desired, &results, &broken)
         }
         for run in sight.runs {
-            let chosen = run.changes.filter { $0.change.isPending && $0.change != .delete }
+            let chosen = run.changes.filter { $0.change != .delete && due.contains($0.id) }
             await perform(run, chosen, desired, &results, &broken)
         }
         return results

@@ -100,6 +100,18 @@ struct ReconcilerTests {
         #expect(node.contents.withLock { $0.values["roof"]?["r"] } == "slate")
     }
 
+    @Test func `what a change took away from another kind is put back in the same apply`() async {
+        _ = await reconciler.apply(house())
+        node.contents.withLock {
+            $0.values["ground"]?["g"] = "tilted"
+            $0.collapses = "ground"
+        }
+        let report = await reconciler.apply(house())
+        #expect(report.plan.pending.map(\.id) == [ResourceID("ground", "g")])
+        #expect(report.exitCode == 0)
+        #expect(node.contents.withLock { $0.values["roof"] } == ["r": "slate"])
+    }
+
     @Test func `a dangling reference is found with its place`() {
         var desired = house()
         desired.add(

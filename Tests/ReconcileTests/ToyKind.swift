@@ -12,6 +12,8 @@ final class ToyNode: Sendable {
         var staleTimes = 0
         var log: [String] = []
         var blind: Set<String> = []
+        /// Performing on this kind takes everything of the kinds after it away, as a bridge takes its addresses.
+        var collapses: String?
     }
     let contents = Mutex(Contents())
 }
@@ -72,6 +74,10 @@ struct ToyKind<Name: ToyName>: ResourceKind {
                 contents.log.append("\(step.change.word) \(Self.id(step.name))")
                 if contents.refuses.contains(step.name) { return .failed("the node refuses '\(step.name)'") }
                 contents.values[Self.name, default: [:]][step.name] = step.spec
+                if contents.collapses == Self.name {
+                    contents.collapses = nil
+                    contents.values = contents.values.filter { $0.key == Self.name }
+                }
                 return .done
             }
         }
