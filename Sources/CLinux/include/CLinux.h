@@ -5,6 +5,7 @@
 #define _GNU_SOURCE
 #endif
 #include <errno.h>
+#include "crc32c.h"
 
 /// The calling thread's errno. Only the Syscall module reads it.
 static inline int sda_errno(void) { return errno; }
