@@ -86,7 +86,9 @@ let package = Package(
             name: "TestSupport", dependencies: ["Syscall", subprocess, system], path: "Tests/TestSupport",
             swiftSettings: settings),
         .testTarget(name: "SyscallTests", dependencies: ["Syscall", "TestSupport"], swiftSettings: settings),
-        .testTarget(name: "NetlinkTests", dependencies: ["Netlink", "Syscall", "TestSupport"], swiftSettings: settings),
+        .testTarget(
+            name: "NetlinkTests", dependencies: ["Netlink", "CNetlink", "Syscall", "TestSupport", system],
+            swiftSettings: settings),
         .testTarget(name: "IOLoopTests", dependencies: ["IOLoop", "Syscall", "TestSupport"], swiftSettings: settings),
         .testTarget(name: "ISCSITests", dependencies: ["ISCSI"], swiftSettings: settings),
         .testTarget(name: "ManifestTests", dependencies: ["Manifest"], swiftSettings: settings),

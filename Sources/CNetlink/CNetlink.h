@@ -1,10 +1,6 @@
 // libmnl, libnftnl and the kernel's network headers as one Clang module.
-// _GNU_SOURCE comes first: liburing defines it too, and libc's structs must look the same in both modules.
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
+// Without _GNU_SOURCE: swift-system's C module is built without it, and fd_set must look the same in both.
 #include <arpa/inet.h>
-#include <linux/if.h>
 #include <linux/if_addr.h>
 #include <linux/if_bridge.h>
 #include <linux/if_link.h>
@@ -14,6 +10,7 @@
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/rtnetlink.h>
 #include <linux/veth.h>
+#include <net/if.h>
 #include <libmnl/libmnl.h>
 #include <libnftnl/batch.h>
 #include <libnftnl/chain.h>

@@ -6,6 +6,8 @@
 #endif
 #include <errno.h>
 #include "crc32c.h"
+#include "namespace.h"
+#include "tun.h"
 
 /// The calling thread's errno. Only the Syscall module reads it.
 static inline int sda_errno(void) { return errno; }

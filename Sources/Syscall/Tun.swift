@@ -1,0 +1,46 @@
+internal import CLinux
+internal import Glibc
+public import SystemPackage
+
+/// Persistent taps for virtual machines, made through /dev/net/tun (Documentation/networking/tuntap.rst).
+public enum Tap {
+    /// Who may open a tap without CAP_NET_ADMIN, besides root.
+    public struct Access: Hashable, Sendable {
+        /// The user, by number.
+        public var owner: UInt32?
+        /// The group, by number.
+        public var group: UInt32?
+
+        /// Root alone, unless a user or a group is named.
+        public init(owner: UInt32? = nil, group: UInt32? = nil) {
+            self.owner = owner
+            self.group = group
+        }
+    }
+
+    /// Makes a persistent tap: multi-queue, with virtio-net headers, without packet information.
+    ///
+    /// It is made in the network namespace of the calling thread. A hypervisor must open it with the same three flags
+    /// (IFF_MULTI_QUEUE, IFF_VNET_HDR, IFF_NO_PI), else the kernel answers it EINVAL.
+    /// - Parameter name: a legal interface name, at most 15 bytes.
+    /// - Throws: EBUSY if an interface of that name exists; ENOENT or ENODEV if the kernel has no TUN driver.
+    public static func create(_ name: String, access: Access = Access()) throws(Errno) {
+        let device = Descriptor(adopting: try linuxCall { open("/dev/net/tun", O_RDWR | O_CLOEXEC) })
+        try linuxCall { sda_tun_attach(device.raw, name, sda_tun_tap_flags | sda_tun_exclusive) }
+        // Access before persistence: until then the tap goes with the descriptor, so a failure leaves nothing behind.
+        if let owner = access.owner { try linuxCall { sda_tun_set_owner(device.raw, owner) } }
+        if let group = access.group { try linuxCall { sda_tun_set_group(device.raw, group) } }
+        try linuxCall { sda_tun_set_persistent(device.raw, 1) }
+    }
+
+    /// Changes who may open an existing tap of ours, by attaching one queue for a moment.
+    ///
+    /// - Throws: EBUSY if it is single-queue and a process holds it; EINVAL if it was made with other flags.
+    public static func setAccess(_ name: String, to access: Access) throws(Errno) {
+        let device = Descriptor(adopting: try linuxCall { open("/dev/net/tun", O_RDWR | O_CLOEXEC) })
+        try linuxCall { sda_tun_attach(device.raw, name, sda_tun_tap_flags) }
+        // (uid_t)-1 takes the owner away again.
+        try linuxCall { sda_tun_set_owner(device.raw, access.owner ?? .max) }
+        try linuxCall { sda_tun_set_group(device.raw, access.group ?? .max) }
+    }
+}
