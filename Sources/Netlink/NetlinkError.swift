@@ -1,3 +1,4 @@
+internal import Glibc
 public import SystemPackage
 
 /// Why a netlink request failed: what was asked of which subject, and what the kernel answered.
@@ -39,6 +40,17 @@ public struct NetlinkError: Error, Hashable, Sendable, CustomStringConvertible {
         case .timedOut, .overrun, .malformed, .interrupted: nil
         }
     }
+
+    /// The object is not there: for a deletion that is success.
+    public var isMissing: Bool {
+        switch errno?.rawValue {
+        case ENODEV, ENOENT, ESRCH, EADDRNOTAVAIL, ENXIO: true
+        default: false
+        }
+    }
+
+    /// The object is there already.
+    public var isExisting: Bool { errno?.rawValue == EEXIST }
 
     /// The same error with its subject named.
     public func about(_ subject: some CustomStringConvertible) -> NetlinkError {

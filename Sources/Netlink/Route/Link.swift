@@ -1,0 +1,123 @@
+/// A network interface as the kernel lists it (RTM_NEWLINK), so far as we care.
+public struct Link: Hashable, Sendable {
+    /// The number by which the kernel knows it; another namespace may have the same one.
+    public var index: Int32
+    /// Its name.
+    public var name: InterfaceName
+    /// What made it; nil for physical ports and loopback.
+    public var kind: LinkKind?
+    /// Free text of up to 255 bytes; our ownership mark stands here.
+    public var alias: String?
+    /// Further names, up to 127 bytes each (Linux 5.5).
+    public var alternativeNames: [String] = []
+    /// Its hardware address; nil where it has none of six bytes.
+    public var mac: MACAddress?
+    /// The largest packet in bytes, without the Ethernet header.
+    public var mtu: UInt32 = 0
+    /// IFF_UP: switched on by somebody.
+    public var isUp = false
+    /// IFF_RUNNING: switched on, and there is a carrier.
+    public var isRunning = false
+    /// IFF_LOOPBACK.
+    public var isLoopback = false
+    /// The bridge (or bond) it is a port of.
+    public var master: Int32?
+    /// The other end of a veth, the lower device of a VLAN: an index in `peerNamespace`, or here if that is nil.
+    public var peer: Int32?
+    /// The local id of the namespace in which the other end lives.
+    public var peerNamespace: Int32?
+    /// The link group, 0 unless set.
+    public var group: UInt32 = 0
+    /// How it forms IPv6 link-local addresses; nil where IPv6 is off.
+    public var addressGeneration: AddressGeneration?
+    /// net.ipv6.conf.NAME.disable_ipv6; nil where the kernel has no IPv6.
+    public var isIPv6Disabled: Bool?
+    /// Of a tun or tap.
+    public var tun: TunAttributes?
+    /// Of a bridge.
+    public var bridge: BridgeAttributes?
+
+    init(index: Int32, name: InterfaceName) {
+        self.index = index
+        self.name = name
+    }
+}
+
+/// What made a link: the IFLA_INFO_KIND that the kernel prints.
+public enum LinkKind: Hashable, Sendable, CustomStringConvertible {
+    case bridge
+    /// Both tun and tap devices; `TunAttributes` tells them apart.
+    case tun
+    case veth
+    case vxlan
+    case other(String)
+
+    init(_ attribute: Attribute) {
+        if attribute.isText("tun") {
+            self = .tun
+        } else if attribute.isText("veth") {
+            self = .veth
+        } else if attribute.isText("bridge") {
+            self = .bridge
+        } else if attribute.isText("vxlan") {
+            self = .vxlan
+        } else {
+            self = .other(attribute.text)
+        }
+    }
+
+    public var description: String {
+        switch self {
+        case .bridge: "bridge"
+        case .tun: "tun"
+        case .veth: "veth"
+        case .vxlan: "vxlan"
+        case .other(let name): name
+        }
+    }
+}
+
+/// How an interface forms IPv6 link-local addresses (IFLA_INET6_ADDR_GEN_MODE).
+public enum AddressGeneration: UInt8, Sendable {
+    case eui64 = 0
+    case none = 1
+    case stablePrivacy = 2
+    case random = 3
+}
+
+/// What the kernel shows of a tun or tap (IFLA_TUN_*, Linux 4.17).
+public struct TunAttributes: Hashable, Sendable {
+    /// A tap carries Ethernet frames, a tun IP packets.
+    public var isTap = false
+    /// IFF_MULTI_QUEUE.
+    public var isMultiQueue = false
+    /// IFF_VNET_HDR.
+    public var hasVirtioHeader = false
+    /// Packet information before each packet: the opposite of IFF_NO_PI.
+    public var hasPacketInformation = false
+    /// It stays when its last descriptor is closed.
+    public var isPersistent = false
+    /// The user who may open it without CAP_NET_ADMIN.
+    public var owner: UInt32?
+    /// The group whose members may open it without CAP_NET_ADMIN.
+    public var group: UInt32?
+    /// How many queues processes hold now; multi-queue taps only.
+    public var queues: UInt32 = 0
+}
+
+/// What the kernel shows of a bridge (IFLA_BR_*).
+public struct BridgeAttributes: Hashable, Sendable {
+    /// How long a port listens and learns before it forwards, in hundredths of a second; matters with STP only.
+    public var forwardDelay: UInt32
+    /// Whether it takes part in the spanning tree protocol.
+    public var isSTPEnabled: Bool
+    /// Whether it follows IGMP and MLD.
+    public var isMulticastSnooping: Bool
+
+    /// A bridge that forwards at once and to all: no STP, no delay, no snooping.
+    public init(forwardDelay: UInt32 = 0, isSTPEnabled: Bool = false, isMulticastSnooping: Bool = false) {
+        self.forwardDelay = forwardDelay
+        self.isSTPEnabled = isSTPEnabled
+        self.isMulticastSnooping = isMulticastSnooping
+    }
+}
