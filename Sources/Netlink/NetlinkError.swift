@@ -69,7 +69,7 @@ public struct NetlinkError: Error, Hashable, Sendable, CustomStringConvertible {
         case .refused(let errno, let words?, _): "\(errno): \(words)\(advice(errno))"
         case .refused(let errno, nil, let offset?): "\(errno) (attribute at byte \(offset))\(advice(errno))"
         case .refused(let errno, nil, nil): "\(errno)\(advice(errno))"
-        case .system(let errno): "netlink socket: \(errno)\(advice(errno))"
+        case .system(let errno): "\(errno)\(advice(errno))"
         case .timedOut: "the kernel did not answer in time"
         case .overrun: "answers of the kernel were lost, the socket's receive buffer was full"
         case .malformed: "the kernel's answer is not understood"

@@ -97,8 +97,8 @@ extension Route {
     private mutating func read(_ attribute: Attribute, length: Int) {
         switch attribute.type {
         case Int(RTA_DST.rawValue):
-            guard let address = attribute.address, let prefix = IPPrefix(address: address, length: length) else { return }
-            destination = prefix
+            guard let address = attribute.address else { return }
+            destination = IPPrefix(address: address, length: length) ?? destination
         case Int(RTA_GATEWAY.rawValue): gateway = attribute.address
         case Int(RTA_OIF.rawValue): link = attribute.number()
         case Int(RTA_PRIORITY.rawValue): metric = attribute.number() ?? 0
