@@ -1,4 +1,4 @@
-public import Syscall
+internal import Syscall
 public import SystemPackage
 
 /// The network namespace whose links, tables and routes are meant.
