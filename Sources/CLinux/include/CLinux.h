@@ -8,6 +8,9 @@
 #include "crc32c.h"
 #include "namespace.h"
 #include "tun.h"
+#include "events.h"
+#include "thread.h"
+#include "uring.h"
 
 /// The calling thread's errno. Only the Syscall module reads it.
 static inline int sda_errno(void) { return errno; }
