@@ -11,6 +11,7 @@
 #include "events.h"
 #include "thread.h"
 #include "uring.h"
+#include "xattr.h"
 
 /// The calling thread's errno. Only the Syscall module reads it.
 static inline int sda_errno(void) { return errno; }

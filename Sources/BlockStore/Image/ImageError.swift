@@ -1,0 +1,127 @@
+public import SystemPackage
+
+/// Why an image file cannot be opened, made or used as asked. Prints as a sentence; the caller adds the file's name.
+public enum ImageError: Error, Equatable, Sendable {
+    /// The file does not begin with the qcow2 magic.
+    case notQcow2
+    /// The file ends before the named field.
+    case truncated(HeaderField, needs: UInt64, has: UInt64)
+    /// A field holds what the format does not allow, or what we cannot trust.
+    case invalid(HeaderField, value: UInt64, rule: String)
+    /// A feature that the image says every reader must know, and that we do not.
+    case unsupported(feature: String)
+    /// The image was left with refcounts that are not to be trusted.
+    case dirty
+    /// The image is marked as corrupt.
+    case corrupt
+    /// The image holds what we only read: version 2, internal snapshots.
+    case readOnly(reason: String)
+    /// A table of the image points where it must not.
+    case badMapping(MappingFault, at: UInt64)
+    /// Another process, or another volume, has the file open for writing.
+    case locked
+    /// The chain of backing files cannot be followed.
+    case backing(file: String, reason: String)
+    /// A size that cannot be served.
+    case size(UInt64, rule: String)
+    /// The kernel refused.
+    case system(operation: FileOperation, Errno)
+}
+
+/// A call on the image file, for messages.
+public enum FileOperation: String, Sendable {
+    case open, read, write, sync, truncate, lock, rename, allocate, stat
+    case makeDirectory = "make the directory of"
+    case list
+}
+
+/// A field of the qcow2 header, or a table that it names.
+public enum HeaderField: String, Sendable {
+    case header
+    case version
+    case backingFileOffset = "backing_file_offset"
+    case backingFileSize = "backing_file_size"
+    case clusterBits = "cluster_bits"
+    case size
+    case cryptMethod = "crypt_method"
+    case l1Size = "l1_size"
+    case l1TableOffset = "l1_table_offset"
+    case refcountTableOffset = "refcount_table_offset"
+    case refcountTableClusters = "refcount_table_clusters"
+    case snapshotCount = "nb_snapshots"
+    case snapshotsOffset = "snapshots_offset"
+    case incompatibleFeatures = "incompatible_features"
+    case refcountOrder = "refcount_order"
+    case headerLength = "header_length"
+    case compressionType = "compression_type"
+    case headerExtension = "header extension"
+    case l1Table = "L1 table"
+    case l2Table = "L2 table"
+    case refcountTable = "refcount table"
+    case refcountBlock = "refcount block"
+    case compressedCluster = "compressed cluster"
+}
+
+/// What is wrong with one entry of a mapping table.
+public enum MappingFault: UInt8, Sendable {
+    /// The cluster is compressed; volumes hold none, images are decompressed at import.
+    case compressed
+    /// The address is not that of a cluster.
+    case misaligned
+    /// The address lies beyond the end of the file.
+    case outsideFile
+    /// The address is that of the header or of a table.
+    case overlapsMetadata
+    /// A reserved bit is set.
+    case reservedBits
+    /// The cluster is shared with a snapshot, and we do not write such images.
+    case shared
+}
+
+extension ImageError: CustomStringConvertible {
+    public var description: String {
+        switch self {
+        case .notQcow2: "is not a qcow2 image: the magic at its start is missing"
+        case .truncated(let field, let needs, let has):
+            "is truncated: \(field.rawValue) needs \(needs) bytes, the file has \(has)"
+        case .invalid(let field, let value, let rule): "has a bad \(field.rawValue) (\(value)): \(rule)"
+        case .unsupported(let feature):
+            "needs the feature \(feature), which is not supported; convert it with qemu-img convert -O qcow2"
+        case .dirty:
+            "was not closed cleanly by a program with lazy refcounts; repair it with qemu-img check -r all"
+        case .corrupt:
+            "is marked as corrupt and is not opened for writing; look at it with qemu-img check"
+        case .readOnly(let reason): "cannot be written: \(reason)"
+        case .badMapping(let fault, let offset): "maps guest offset \(offset) badly: \(fault.sentence)"
+        case .locked: "is in use by another process or volume"
+        case .backing(let file, let reason): "has the backing file '\(file)', which cannot be used: \(reason)"
+        case .size(let size, let rule): "cannot have the size \(size): \(rule)"
+        case .system(let operation, let errno): "could not \(operation.rawValue) the file: \(errno)"
+        }
+    }
+}
+
+extension MappingFault {
+    /// The fault in words.
+    var sentence: String {
+        switch self {
+        case .compressed: "the cluster is compressed"
+        case .misaligned: "the address is not that of a cluster"
+        case .outsideFile: "the address lies beyond the end of the file"
+        case .overlapsMetadata: "the address is that of metadata"
+        case .reservedBits: "a reserved bit is set"
+        case .shared: "the cluster is shared with a snapshot"
+        }
+    }
+}
+
+/// Runs a file call and names it in the error.
+func fileCall<Result: ~Copyable>(
+    _ operation: FileOperation, _ body: () throws(Errno) -> Result
+) throws(ImageError) -> Result {
+    do throws(Errno) {
+        return try body()
+    } catch {
+        throw .system(operation: operation, error)
+    }
+}

@@ -1,0 +1,33 @@
+internal import CLinux
+internal import Glibc
+public import SystemPackage
+
+extension File {
+    /// Gives a file a second name, which must be free.
+    public static func link(_ from: FilePath, to: FilePath) throws(Errno) {
+        let (old, new) = (from.string, to.string)
+        try linuxCall { Glibc.link(old, new) }
+    }
+
+    /// Sets an extended attribute (xattr(7)).
+    public static func setAttribute(
+        _ file: borrowing Descriptor, _ name: String, _ value: [UInt8]
+    ) throws(Errno) {
+        let raw = file.raw
+        try linuxCall { sda_fsetxattr(raw, name, value, value.count) }
+    }
+
+    /// An extended attribute of at most 4 KiB; nil if the file has none by that name, or cannot have any.
+    public static func attribute(_ file: borrowing Descriptor, _ name: String) throws(Errno) -> [UInt8]? {
+        let raw = file.raw
+        var value = [UInt8](repeating: 0, count: 4096)
+        do throws(Errno) {
+            let count = try linuxCall { sda_fgetxattr(raw, name, &value, value.count) }
+            return Array(value.prefix(Int(count)))
+        } catch .noData {
+            return nil
+        } catch .notSupported {
+            return nil
+        }
+    }
+}

@@ -1,0 +1,88 @@
+import Foundation
+import SystemPackage
+import Testing
+
+@testable import BlockStore
+
+/// A directory for one test, removed with it.
+final class Scratch: Sendable {
+    let path: FilePath
+
+    init() throws {
+        var template = Array("/var/tmp/sdt-img-XXXXXX\0".utf8CString.dropLast())
+        guard mkdtemp(&template) != nil else { throw POSIXError(.EIO) }
+        path = FilePath(String(decoding: template.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self))
+    }
+
+    deinit { try? FileManager.default.removeItem(atPath: path.string) }
+
+    func file(_ name: String) -> FilePath { path.appending(name) }
+}
+
+/// QEMU's tools, which know nothing of our code, as witnesses.
+enum Witness {
+    struct Outcome {
+        var status: Int32
+        var output: String
+    }
+
+    static let isHere = FileManager.default.isExecutableFile(atPath: "/usr/bin/qemu-img")
+
+    @discardableResult
+    static func run(_ tool: String, _ arguments: [String]) throws -> Outcome {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: "/usr/bin/\(tool)")
+        process.arguments = arguments
+        let pipe = Pipe()
+        process.standardOutput = pipe
+        process.standardError = pipe
+        try process.run()
+        let bytes = pipe.fileHandleForReading.readDataToEndOfFile()
+        process.waitUntilExit()
+        return Outcome(status: process.terminationStatus, output: String(decoding: bytes, as: UTF8.self))
+    }
+
+    /// Runs a tool that must succeed.
+    @discardableResult
+    static func must(_ tool: String, _ arguments: String..., at location: SourceLocation = #_sourceLocation) throws
+        -> String
+    {
+        let outcome = try run(tool, arguments)
+        #expect(outcome.status == 0, "\(tool) \(arguments): \(outcome.output)", sourceLocation: location)
+        return outcome.output
+    }
+
+    /// `qemu-img check` and our own find no error and, unless a crash is simulated, no leak.
+    static func check(_ path: FilePath, mayLeak: Bool = false, at location: SourceLocation = #_sourceLocation) throws {
+        let outcome = try run("qemu-img", ["check", "-f", "qcow2", path.string])
+        let good: [Int32] = mayLeak ? [0, 3] : [0]
+        #expect(good.contains(outcome.status), "\(outcome.output)", sourceLocation: location)
+        let ours = try ImageCheck.run(ImageFile(path, .observe))
+        #expect(ours.errorCount == 0, "\(ours.errors)", sourceLocation: location)
+        if !mayLeak { #expect(ours.leaks == 0, sourceLocation: location) }
+    }
+
+    /// Runs qemu-io commands on an image.
+    static func io(_ path: FilePath, format: String = "qcow2", _ commands: String...,
+                   at location: SourceLocation = #_sourceLocation) throws {
+        let outcome = try run("qemu-io", ["-f", format] + commands.flatMap { ["-c", $0] } + [path.string])
+        let good = outcome.status == 0 && !outcome.output.contains("verification failed")
+        #expect(good, "\(commands): \(outcome.output)", sourceLocation: location)
+    }
+}
+
+/// Numbers that look random and are the same in every run.
+struct SeededGenerator: RandomNumberGenerator {
+    private var state: UInt64
+
+    init(seed: UInt64) { state = seed }
+
+    mutating func next() -> UInt64 {
+        // SplitMix64.
+        state &+= 0x9e37_79b9_7f4a_7c15
+        var value = state
+        value = (value ^ (value >> 30)) &* 0xbf58_476d_1ce4_e5b9
+        value = (value ^ (value >> 27)) &* 0x94d0_49bb_1331_11eb
+        return value ^ (value >> 31)
+    }
+}
