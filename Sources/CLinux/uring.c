@@ -93,7 +93,8 @@ unsigned sda_ring_reap(sda_ring *ring, sda_completion *completions, unsigned lim
     return count;
 }
 
-// A place in the submission queue. When it is full the kernel takes what is there first; it refuses only for lack of memory.
+// A place in the submission queue. When it is full the kernel takes what is there first; it refuses only for lack of
+// memory.
 static struct io_uring_sqe *place(sda_ring *ring) {
     struct io_uring_sqe *sqe = io_uring_get_sqe(&ring->uring);
     for (int attempt = 0; !sqe && attempt < 16; attempt++) {
@@ -112,7 +113,8 @@ static struct io_uring_sqe *place(sda_ring *ring) {
 
 bool sda_ring_nop(sda_ring *ring, uint64_t user_data) { PREPARE(io_uring_prep_nop(sqe)); }
 
-bool sda_ring_read(sda_ring *ring, uint64_t user_data, int fd, void *bytes, unsigned count, uint64_t offset, int fixed) {
+bool sda_ring_read(
+    sda_ring *ring, uint64_t user_data, int fd, void *bytes, unsigned count, uint64_t offset, int fixed) {
     PREPARE({
         if (fixed < 0)
             io_uring_prep_read(sqe, fd, bytes, count, offset);
@@ -168,8 +170,15 @@ bool sda_ring_send(sda_ring *ring, uint64_t user_data, int fd, const void *bytes
     PREPARE(io_uring_prep_send(sqe, fd, bytes, count, flags | MSG_NOSIGNAL));
 }
 
-bool sda_ring_sendmsg(sda_ring *ring, uint64_t user_data, int fd, const void *message, int flags) {
-    PREPARE(io_uring_prep_sendmsg(sqe, fd, message, flags | MSG_NOSIGNAL));
+bool sda_ring_sendv(
+    sda_ring *ring, uint64_t user_data, int fd, void *header, void *vectors, unsigned count) {
+    _Static_assert(sizeof(struct msghdr) <= 64, "what Swift lends");
+    struct msghdr *message = header;
+    memset(message, 0, sizeof *message);
+    message->msg_iov = vectors;
+    message->msg_iovlen = count;
+    // With MSG_WAITALL the kernel resumes after a short send.
+    PREPARE(io_uring_prep_sendmsg(sqe, fd, message, MSG_NOSIGNAL | MSG_WAITALL));
 }
 
 bool sda_ring_shutdown(sda_ring *ring, uint64_t user_data, int fd, int how) {

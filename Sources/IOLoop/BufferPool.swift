@@ -15,8 +15,8 @@ public struct Buffer: Equatable {
     }
 }
 
-/// The buffers of a loop: slabs of a fixed total, cut into slots by size class. Nothing is allocated later: out of slots is
-/// an answer (nil), and the caller waits.
+/// The buffers of a loop: slabs of a fixed total, cut into slots by size class. Nothing is allocated later: out of
+/// slots is an answer (nil), and the caller waits.
 ///
 /// Memory is taken from the kernel page by page as slots are first used.
 public struct BufferPool {
@@ -57,11 +57,8 @@ public struct BufferPool {
         for kind in classes {
             precondition(kind.bytes % 4096 == 0 && kind.slots <= Int(UInt16.max), "a size class of whole pages")
             let length = kind.bytes * kind.slots
-            guard
-                let memory = mmap(
-                    nil, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | CInt(MAP_ANONYMOUS) | CInt(MAP_NORESERVE), -1, 0),
-                memory != MAP_FAILED
-            else {
+            let flags = MAP_PRIVATE | CInt(MAP_ANONYMOUS) | CInt(MAP_NORESERVE)
+            guard let memory = mmap(nil, length, PROT_READ | PROT_WRITE, flags, -1, 0), memory != MAP_FAILED else {
                 destroy()
                 throw .noMemory
             }
@@ -125,7 +122,7 @@ public struct BufferPool {
     }
 
     /// The slabs as the kernel registers them, in the order of the size classes.
-    var vectors: [iovec] {
-        slabs.map { iovec(iov_base: $0.memory, iov_len: $0.slotBytes * $0.slots) }
+    var vectors: [IOVector] {
+        slabs.map { IOVector($0.memory, $0.slotBytes * $0.slots) }
     }
 }

@@ -1,6 +1,4 @@
 internal import CLinux
-public import Glibc
-
 /// Operations on files. Each ends in `handler.completed(tag:result:more:)` with what the system call would return; the
 /// memory it names stays untouched until then, and the descriptor open.
 extension Loop {
@@ -48,7 +46,8 @@ extension Loop {
 
     /// Reads into several pieces. The vectors too must stay until the operation has ended.
     public func read(
-        _ file: CInt, into vectors: UnsafeBufferPointer<iovec>, at offset: UInt64, for handler: LoopHandler, tag: UInt32
+        _ file: CInt, into vectors: UnsafeBufferPointer<IOVector>, at offset: UInt64, for handler: LoopHandler,
+        tag: UInt32
     ) {
         let name = begin(handler, tag)
         note(sda_ring_readv(ring.handle, name, file, vectors.baseAddress, UInt32(vectors.count), offset), name)
@@ -56,13 +55,15 @@ extension Loop {
 
     /// Writes several pieces. The vectors too must stay until the operation has ended.
     public func write(
-        _ file: CInt, from vectors: UnsafeBufferPointer<iovec>, at offset: UInt64, for handler: LoopHandler, tag: UInt32
+        _ file: CInt, from vectors: UnsafeBufferPointer<IOVector>, at offset: UInt64, for handler: LoopHandler,
+        tag: UInt32
     ) {
         let name = begin(handler, tag)
         note(sda_ring_writev(ring.handle, name, file, vectors.baseAddress, UInt32(vectors.count), offset), name)
     }
 
-    /// Makes everything durable whose write has completed before: fdatasync(2). It is not ordered with what is in flight.
+    /// Makes everything durable whose write has completed before: fdatasync(2). It is not ordered with what is in
+    /// flight.
     public func syncData(_ file: CInt, for handler: LoopHandler, tag: UInt32) {
         let name = begin(handler, tag)
         note(sda_ring_fsync(ring.handle, name, file, true), name)

@@ -1,10 +1,10 @@
 internal import CLinux
-public import Glibc
+internal import Glibc
 
 /// Operations on sockets and on whatever can be polled. Rules as for files.
 extension Loop {
-    /// Takes connections until it is cancelled or fails: each completion with `more` is a new descriptor, owned by whoever
-    /// hears of it. When a completion comes without `more`, ask again.
+    /// Takes connections until it is cancelled or fails: each completion with `more` is a new descriptor, owned by
+    /// whoever hears of it. When a completion comes without `more`, ask again.
     public func accept(_ listener: CInt, for handler: LoopHandler, tag: UInt32) {
         let name = begin(handler, tag)
         note(sda_ring_accept(ring.handle, name, listener, true), name)
@@ -29,13 +29,19 @@ extension Loop {
         note(sda_ring_send(ring.handle, name, socket, bytes, UInt32(count), 0), name)
     }
 
-    /// Sends pieces from several places. The message and its vectors too must stay until the operation has ended.
+    /// Sends pieces from several places; goes on by itself after a short send, so that fewer bytes mean an error later.
+    /// - Parameter header: `messageHeaderBytes` bytes for the kernel's description; they and the vectors too must stay
+    ///   until the operation has ended.
     public func send(
-        _ socket: CInt, _ message: UnsafePointer<msghdr>, for handler: LoopHandler, tag: UInt32
+        _ socket: CInt, _ vectors: UnsafeMutablePointer<IOVector>, count: Int, header: UnsafeMutableRawPointer,
+        for handler: LoopHandler, tag: UInt32
     ) {
         let name = begin(handler, tag)
-        note(sda_ring_sendmsg(ring.handle, name, socket, message, 0), name)
+        note(sda_ring_sendv(ring.handle, name, socket, header, vectors, UInt32(count)), name)
     }
+
+    /// Bytes of a struct msghdr, and a few for the future.
+    public static let messageHeaderBytes = 64
 
     /// Ends both directions of a socket: what waits on it completes.
     public func shutDown(_ socket: CInt, for handler: LoopHandler, tag: UInt32) {

@@ -84,10 +84,8 @@ public final class Loop {
 
     /// Sets a timer for `handler`; it runs out not before `delay`, and is forgotten when the handler retires.
     public func setTimer(after delay: Duration, for handler: LoopHandler, tag: UInt32) -> TimerID {
-        let (seconds, attoseconds) = delay.components
-        let nanoseconds = UInt64(clamping: seconds) &* 1_000_000_000 &+ UInt64(clamping: attoseconds / 1_000_000_000)
         handler.hasTimers = true
-        return timers.set(deadline: Self.clock() &+ nanoseconds, handler: handler.index, tag: tag)
+        return timers.set(deadline: Self.clock() &+ Self.nanoseconds(delay), handler: handler.index, tag: tag)
     }
 
     public func cancel(_ timer: TimerID) {
@@ -176,6 +174,11 @@ public final class Loop {
             batchEndTurn.removeAll(keepingCapacity: true)
         }
         handlers.releaseRetired()
+    }
+
+    static func nanoseconds(_ duration: Duration) -> UInt64 {
+        let (seconds, attoseconds) = duration.components
+        return UInt64(clamping: seconds) &* 1_000_000_000 &+ UInt64(clamping: attoseconds / 1_000_000_000)
     }
 
     /// Nanoseconds of the monotonic clock, now.

@@ -3,7 +3,8 @@ internal import Synchronization
 internal import Syscall
 internal import SystemPackage
 
-/// Runs the jobs of a `StorageLoop` on its thread: an inbox that other threads fill, and the eventfd that wakes the loop.
+/// Runs the jobs of a `StorageLoop` on its thread: an inbox that other threads fill, and the eventfd that wakes the
+/// loop.
 ///
 /// `@unchecked Sendable`: the inbox is behind a mutex, the rest is set before the thread starts or used only by it.
 final class LoopExecutor: SerialExecutor, @unchecked Sendable {
@@ -32,7 +33,8 @@ final class LoopExecutor: SerialExecutor, @unchecked Sendable {
             return (inbox.sleeps, false)
         }
         if mustWake { wakeUp.signal() }
-        // The loop's thread has gone, and with it all that this could disturb: whoever comes runs the rest, one at a time.
+        // The loop's thread has gone, and with it all that this could disturb: whoever comes runs the rest, one at a
+        // time.
         if mustRun { runAfterEnd() }
     }
 

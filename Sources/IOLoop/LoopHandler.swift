@@ -34,15 +34,15 @@ open class LoopHandler {
     /// A timer that this handler set has run out.
     open func timerFired(tag: UInt32) {}
 
-    /// The batch of completions is through, as `loop.callAtBatchEnd` asked for: the place to send what has gathered, and
-    /// to answer what could be answered at once.
+    /// The batch of completions is through, as `loop.callAtBatchEnd` asked for: the place to send what has gathered,
+    /// and to answer what could be answered at once.
     open func batchEnded() {}
 
     /// Buffers have come back to the pool, as `loop.callWhenBuffersReturn` asked for.
     open func buffersReturned() {}
 
-    /// The loop is asked to stop: end what would otherwise wait for ever (accept, receive). The loop goes on until nothing
-    /// is in flight.
+    /// The loop is asked to stop: end what would otherwise wait for ever (accept, receive). The loop goes on until
+    /// nothing is in flight.
     open func loopStopping() {}
 
     /// Leaves the table once nothing is in flight; starts nothing from now on.

@@ -1,5 +1,4 @@
 internal import CLinux
-internal import Glibc
 internal import SystemPackage
 
 /// One io_uring, owned by its `Loop`: submissions gather until `enter` hands them to the kernel in one call.
@@ -27,7 +26,7 @@ struct Ring: ~Copyable {
 
     /// Pins slabs so that the kernel need not look up their pages for each operation.
     /// - Returns: false if the kernel refuses (RLIMIT_MEMLOCK); the slabs serve unregistered then.
-    func register(_ slabs: [iovec]) -> Bool {
+    func register(_ slabs: [IOVector]) -> Bool {
         sda_ring_register_buffers(handle, slabs, UInt32(slabs.count)) == 0
     }
 

@@ -30,15 +30,16 @@ public actor StorageLoop {
         try start()
     }
 
-    /// Runs `body` on the loop's thread between two batches, and gives its result. Its side effects are those of control
-    /// code: it may allocate, but must not block.
+    /// Runs `body` on the loop's thread between two batches, and gives its result. Its side effects are those of
+    /// control code: it may allocate, but must not block.
     public func run<Value: Sendable, Failure: Error>(
         _ body: @Sendable (Loop) throws(Failure) -> Value
     ) throws(Failure) -> Value {
         try body(loop)
     }
 
-    /// Lets what is in flight end, cancels what does not, and joins the thread. Calling it again waits for the same end.
+    /// Lets what is in flight end, cancels what does not, and joins the thread. Calling it again waits for the same
+    /// end.
     public nonisolated func stop() async {
         await askToStop()
         await withCheckedContinuation { continuation in
@@ -55,8 +56,7 @@ public actor StorageLoop {
 
     private func askToStop() {
         guard loop.stage == .running else { return }
-        let (seconds, attoseconds) = drainLimit.components
-        loop.beginStop(within: UInt64(clamping: seconds) &* 1_000_000_000 &+ UInt64(clamping: attoseconds / 1_000_000_000))
+        loop.beginStop(within: Loop.nanoseconds(drainLimit))
     }
 
     private nonisolated func start() throws(Errno) {
@@ -95,8 +95,8 @@ public actor StorageLoop {
     }
 }
 
-/// Something that lives on a loop, in the hands of code that does not: it can be held and passed, and opened only with the
-/// loop in hand, which only code on its thread has.
+/// Something that lives on a loop, in the hands of code that does not: it can be held and passed, and opened only with
+/// the loop in hand, which only code on its thread has.
 ///
 /// `@unchecked Sendable`: `Loop` is not Sendable and is reached only inside the isolation of its `StorageLoop`.
 public struct Confined<Value>: @unchecked Sendable {

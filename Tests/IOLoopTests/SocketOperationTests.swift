@@ -11,17 +11,13 @@ import Testing
             let memory = await storage.run { loop -> Confined<UnsafeMutableRawPointer> in
                 let memory = UnsafeMutableRawPointer.allocate(byteCount: 4096, alignment: 16)
                 memory.copyMemory(from: "one,two", byteCount: 7)
-                let vectors = (memory + 1024).bindMemory(to: iovec.self, capacity: 2)
-                vectors[0] = iovec(iov_base: memory, iov_len: 4)
-                vectors[1] = iovec(iov_base: memory + 4, iov_len: 3)
-                let message = (memory + 2048).bindMemory(to: msghdr.self, capacity: 1)
-                message.initialize(to: msghdr())
-                message.pointee.msg_iov = vectors
-                message.pointee.msg_iovlen = 2
+                let vectors = (memory + 1024).bindMemory(to: IOVector.self, capacity: 2)
+                vectors[0] = IOVector(memory, 4)
+                vectors[1] = IOVector(memory + 4, 3)
                 let probe = LoopProbe(on: loop, journal)
                 probe.whenCompleted = { probe, heard in if heard.tag == 2 { probe.retire() } }
                 loop.receive(right, into: memory + 512, count: 7, whole: true, for: probe, tag: 2)
-                loop.send(left, message, for: probe, tag: 1)
+                loop.send(left, vectors, count: 2, header: memory + 2048, for: probe, tag: 1)
                 return Confined(memory, to: loop)
             }
             let heard = await journal.wait(for: 3)

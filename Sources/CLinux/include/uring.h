@@ -28,18 +28,18 @@ bool sda_ring_defers(const sda_ring *ring);
 /// Registers buffers for the fixed reads and writes. 0 or a negated errno.
 int sda_ring_register_buffers(sda_ring *ring, const void *vectors, unsigned count);
 
-/// Submits what was prepared and takes what has completed; with `wait` sleeps until there is a completion or `nanoseconds`
-/// have passed (negative: no limit). 0, or a negated errno; the end of the time is no error.
+/// Submits what was prepared and takes what has completed; with `wait` sleeps until there is a completion or
+/// `nanoseconds` have passed (negative: no limit). 0, or a negated errno; the end of the time is no error.
 int sda_ring_enter(sda_ring *ring, bool wait, int64_t nanoseconds);
 /// Copies up to `limit` completions out and gives their places back to the kernel.
 unsigned sda_ring_reap(sda_ring *ring, sda_completion *completions, unsigned limit);
 
-// `vectors` are struct iovec, `message` is a struct msghdr: their headers would bring a second fd_set into Swift,
-// so they pass untyped.
+// `vectors` are struct iovec and `header` is 64 bytes for a struct msghdr. They pass untyped: their headers would bring
+// a second fd_set into Swift.
 
-// Each prepares one operation for the next sda_ring_enter. False when the kernel lacks the memory to take what was prepared
-// before, so that there is no room: nothing was prepared then. A `fixed` index below zero means a buffer that is not
-// registered.
+// Each prepares one operation for the next sda_ring_enter. False when the kernel lacks the memory to take what was
+// prepared before, so that there is no room: nothing was prepared then. A `fixed` index below zero means a buffer that
+// is not registered.
 bool sda_ring_nop(sda_ring *ring, uint64_t user_data);
 bool sda_ring_read(sda_ring *ring, uint64_t user_data, int fd, void *bytes, unsigned count, uint64_t offset, int fixed);
 bool sda_ring_write(
@@ -54,7 +54,8 @@ bool sda_ring_fallocate(sda_ring *ring, uint64_t user_data, int fd, int mode, ui
 bool sda_ring_accept(sda_ring *ring, uint64_t user_data, int fd, bool multishot);
 bool sda_ring_recv(sda_ring *ring, uint64_t user_data, int fd, void *bytes, unsigned count, int flags);
 bool sda_ring_send(sda_ring *ring, uint64_t user_data, int fd, const void *bytes, unsigned count, int flags);
-bool sda_ring_sendmsg(sda_ring *ring, uint64_t user_data, int fd, const void *message, int flags);
+bool sda_ring_sendv(
+    sda_ring *ring, uint64_t user_data, int fd, void *header, void *vectors, unsigned count);
 bool sda_ring_shutdown(sda_ring *ring, uint64_t user_data, int fd, int how);
 bool sda_ring_poll(sda_ring *ring, uint64_t user_data, int fd, unsigned events);
 /// Cancels every operation with `target` as its user_data.
