@@ -33,14 +33,14 @@ public enum Tap {
         try linuxCall { sda_tun_set_persistent(device.raw, 1) }
     }
 
-    /// Changes who may open an existing tap of ours, by attaching one queue for a moment.
+    /// Names other users or groups who may open an existing tap, by attaching one queue for a moment.
     ///
+    /// The kernel can change an owner but not take it away: that needs a new tap.
     /// - Throws: EBUSY if it is single-queue and a process holds it; EINVAL if it was made with other flags.
     public static func setAccess(_ name: String, to access: Access) throws(Errno) {
         let device = Descriptor(adopting: try linuxCall { open("/dev/net/tun", O_RDWR | O_CLOEXEC) })
         try linuxCall { sda_tun_attach(device.raw, name, sda_tun_tap_flags) }
-        // (uid_t)-1 takes the owner away again.
-        try linuxCall { sda_tun_set_owner(device.raw, access.owner ?? .max) }
-        try linuxCall { sda_tun_set_group(device.raw, access.group ?? .max) }
+        if let owner = access.owner { try linuxCall { sda_tun_set_owner(device.raw, owner) } }
+        if let group = access.group { try linuxCall { sda_tun_set_group(device.raw, group) } }
     }
 }

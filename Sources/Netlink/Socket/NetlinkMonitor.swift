@@ -1,6 +1,6 @@
 internal import CNetlink
 internal import Glibc
-internal import Syscall
+public import Syscall
 internal import SystemPackage
 
 /// An owned socket on which the kernel tells of changes; what it says is always the same: look again.
@@ -21,13 +21,25 @@ public struct NetlinkMonitor: ~Copyable, Sendable {
     /// Opens a monitor in the network namespace of the calling thread.
     public init(_ subject: Subject) throws(NetlinkError) {
         do throws(Errno) {
-            try self.init(opening: subject)
+            socket = try Self.open(subject)
         } catch {
             throw NetlinkError(operation: "watch the kernel's changes", cause: .system(error))
         }
     }
 
-    private init(opening subject: Subject) throws(Errno) {
+    /// Opens a monitor inside another network namespace.
+    public init(_ subject: Subject, in namespace: borrowing NetworkNamespace) throws(NetlinkError) {
+        do throws(Errno) {
+            let opened = try namespace.run { () -> Result<CInt, Errno> in
+                do throws(Errno) { return .success(try Self.open(subject).release()) } catch { return .failure(error) }
+            }
+            socket = Descriptor(adopting: try opened.get())
+        } catch {
+            throw NetlinkError(operation: "watch the kernel's changes in a network namespace", cause: .system(error))
+        }
+    }
+
+    private static func open(_ subject: Subject) throws(Errno) -> Descriptor {
         let protocolNumber = subject == .routing ? NETLINK_ROUTE : NETLINK_NETFILTER
         let type = CInt(SOCK_RAW.rawValue) | CInt(SOCK_CLOEXEC.rawValue) | CInt(SOCK_NONBLOCK.rawValue)
         let socket = Descriptor(adopting: try linuxCall { Glibc.socket(AF_NETLINK, type, protocolNumber) })
@@ -44,7 +56,7 @@ public struct NetlinkMonitor: ~Copyable, Sendable {
         for group in subject.groups {
             try NetlinkOption.set(socket.raw, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group)
         }
-        self.socket = socket
+        return socket
     }
 
     /// The number to poll for reading; it stays valid as long as this owner lives.
