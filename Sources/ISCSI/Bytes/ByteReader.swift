@@ -1,4 +1,4 @@
-/// A view of foreign bytes as big-endian integers, borrowed from the buffer that holds them for as long as a call lasts.
+/// A view of foreign bytes as big-endian integers, borrowed from the buffer that holds them for the length of a call.
 ///
 /// Total: an integer that does not lie wholly inside the bytes reads as zero, so that no length on the wire can trap.
 /// Whoever needs to tell "absent" from "zero" asks `has` first.

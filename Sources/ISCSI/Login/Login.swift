@@ -1,5 +1,5 @@
-/// A login from its first request to the full feature phase (RFC 7143 sections 6.3 and 11.12): who it is, whether it may
-/// enter, what both sides agree on. Owned by a connection; pure: requests in, answers out.
+/// A login from its first request to the full feature phase (RFC 7143 sections 6.3 and 11.12): who it is, whether it
+/// may enter, what both sides agree on. Owned by a connection; pure: requests in, answers out.
 ///
 /// Everything that a stranger can make it hold is bounded: 8 KiB of text, 64 keys, 32 requests.
 public struct Login: Sendable {

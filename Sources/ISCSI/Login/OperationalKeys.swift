@@ -68,13 +68,17 @@ struct OperationalKeys {
         return UInt32(exactly: value)
     }
 
-    private func smaller(_ text: String, _ range: ClosedRange<UInt64>, _ ours: UInt32, _ agreed: inout UInt32) -> String {
+    private func smaller(
+        _ text: String, _ range: ClosedRange<UInt64>, _ ours: UInt32, _ agreed: inout UInt32
+    ) -> String {
         guard let theirs = number(text, range) else { return Self.reject }
         agreed = min(ours, theirs)
         return String(agreed)
     }
 
-    private func larger(_ text: String, _ range: ClosedRange<UInt64>, _ ours: UInt32, _ agreed: inout UInt32) -> String {
+    private func larger(
+        _ text: String, _ range: ClosedRange<UInt64>, _ ours: UInt32, _ agreed: inout UInt32
+    ) -> String {
         guard let theirs = number(text, range) else { return Self.reject }
         agreed = max(ours, theirs)
         return String(agreed)

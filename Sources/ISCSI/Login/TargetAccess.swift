@@ -3,7 +3,7 @@ public struct CHAPCredential: Equatable, Sendable, CustomStringConvertible {
     public let name: String
     let secret: [UInt8]
 
-    /// - Parameter secret: the bytes as both sides know them; 12 to 16 are what RFC 7143 section 9.2.1 asks for at least.
+    /// - Parameter secret: the bytes as both sides know them; RFC 7143 section 9.2.1 asks for 12 at least.
     public init(name: String, secret: [UInt8]) {
         self.name = name
         self.secret = secret

@@ -30,7 +30,7 @@ public enum TextError: Error, Equatable, Sendable, CustomStringConvertible {
 
 /// Reads and writes the NUL-separated `key=value` lists of login and text PDUs (RFC 7143 section 6.1).
 public enum TextKeys {
-    /// Text that one request may have in all its continued PDUs together. The session that sends it may be nobody's yet.
+    /// Text that one request may have in all its continued PDUs together. Who sends it may be a stranger yet.
     public static let maxBytes = 8192
     /// Keys in one request. Every answer to one is at most 80 bytes, so that all of them fit into one PDU.
     public static let maxPairs = 64
