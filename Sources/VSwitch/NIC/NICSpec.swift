@@ -1,0 +1,84 @@
+public import Netlink
+
+/// A network interface of a VM (or of a container) as the manifest asks for it: a port on a switch.
+///
+/// What it takes from others (its MTU from the switch, prefix lengths from the router's subnets) is filled in by
+/// `NICKind.resolution`, so that comparing needs nothing but this value.
+public struct NICSpec: Hashable, Sendable {
+    /// An address of the NIC, with its prefix length where that is known.
+    public struct Address: Hashable, Sendable {
+        /// The address itself.
+        public var address: IPAddress
+        /// As the manifest gives it, or that of the subnet that contains the address; nil before `resolution`.
+        public var length: Int?
+
+        /// An address with or without its prefix length.
+        public init(_ address: IPAddress, length: Int? = nil) {
+            self.address = address
+            self.length = length
+        }
+
+        /// The address with its prefix length, which is the whole width where none is known.
+        public var prefix: IPPrefix { length.flatMap { IPPrefix(address: address, length: $0) } ?? IPPrefix(host: address) }
+    }
+
+    /// A user by number or by name; a name is looked up on the node when the tap is made.
+    public enum Owner: Hashable, Sendable, CustomStringConvertible {
+        case number(UInt32)
+        case name(String)
+
+        public var description: String {
+            switch self {
+            case .number(let number): "\(number)"
+            case .name(let name): name
+            }
+        }
+    }
+
+    /// What the NIC plugs into on the VM's side.
+    public enum Attachment: Hashable, Sendable {
+        /// A persistent tap that a hypervisor opens. The owner may do so without privileges.
+        case tap(owner: Owner?)
+        /// A veth pair whose far end lands in a network namespace, with addresses and default routes.
+        case namespace(String, farEnd: InterfaceName, gateways: [IPAddress])
+    }
+
+    /// The VM it belongs to.
+    public let machine: String
+    /// Its name within the VM: given, or net0, net1 by position.
+    public let name: String
+    /// The switch it is a port of.
+    public var switchName: String
+    /// The interface on this node: the tap, or the near end of the veth pair.
+    public var interface: InterfaceName
+    /// The VM's own hardware address, which anti-spoofing holds it to.
+    public var mac: MACAddress
+    /// Its addresses; empty if the manifest gives none.
+    public var addresses: [Address]
+    /// The largest packet in bytes; nil before `resolution` if the manifest gives none.
+    public var mtu: UInt32?
+    /// A tap, or a namespace.
+    public var attachment: Attachment
+
+    /// A NIC with everything derived that can be.
+    public init(
+        machine: String, name: String, switchName: String, interface: InterfaceName? = nil, mac: MACAddress? = nil,
+        addresses: [Address] = [], mtu: UInt32? = nil, attachment: Attachment = .tap(owner: nil)
+    ) {
+        self.machine = machine
+        self.name = name
+        self.switchName = switchName
+        self.interface = interface ?? .derived(from: "\(machine)-\(name)")
+        self.mac = mac ?? .derived(from: "\(machine)/\(name)")
+        self.addresses = addresses
+        self.mtu = mtu
+        self.attachment = attachment
+    }
+
+    /// The resource's name: `vm1/net0`.
+    public var resourceName: String { "\(machine)/\(name)" }
+
+    /// The hardware address of the interface on this node. It differs from the VM's in the first byte: a bridge takes
+    /// frames to a port's own address for itself, so the two must never be the same.
+    public var hostMAC: MACAddress { mac.replacingFirstByte(with: mac.bytes[0] == 0xfe ? 0xfa : 0xfe) }
+}

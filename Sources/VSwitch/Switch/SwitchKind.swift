@@ -1,0 +1,149 @@
+public import Netlink
+public import Reconcile
+
+/// What the node shows of a switch.
+public struct SwitchObservation: Hashable, Sendable {
+    /// The link that has the name of the switch's bridge.
+    public var link: Link
+    /// It is a bridge, and carries the mark of this switch.
+    public var isOurs: Bool
+}
+
+/// Virtual switches: bridges that carry our alias. A link without it is never touched.
+public struct SwitchKind: ResourceKind {
+    public static let name = "switch"
+
+    let links: LinkListing
+
+    /// Switches in the namespace of the listing, which other kinds of this part share.
+    public init(links: LinkListing) { self.links = links }
+
+    public func observe(_ desired: Desired) async throws -> [String: SwitchObservation] {
+        let listing = try links.fresh()
+        let wanted = desired.specs(of: Self.self)
+        let names = Dictionary(wanted.keys.map { (SwitchSpec.bridge(of: $0), $0) }) { first, _ in first }
+        var seen: [String: SwitchObservation] = [:]
+        for link in listing {
+            if let name = Self.owner(of: link) {
+                seen[name] = SwitchObservation(link: link, isOurs: true)
+            } else if let name = names[link.name] {
+                seen[name] = SwitchObservation(link: link, isOurs: false)
+            }
+        }
+        return seen
+    }
+
+    /// The switch that a link is: a bridge with our alias and the name that follows from it.
+    static func owner(of link: Link) -> String? {
+        guard link.kind == .bridge, let alias = link.alias else { return nil }
+        guard let name = OwnershipMark.name(inAlias: alias, kind: Self.name) else { return nil }
+        return SwitchSpec.bridge(of: name) == link.name ? name : nil
+    }
+
+    public func diff(name: String, spec: SwitchSpec?, observation: SwitchObservation?) -> Change {
+        guard let spec else { return observation?.isOurs == true ? .delete : .none }
+        guard let observation else { return .create([FieldChange("mtu", to: "\(spec.mtu)")]) }
+        let link = observation.link
+        guard observation.isOurs else {
+            let what = link.kind.map { "a \($0) link" } ?? "a link"
+            return .conflict(
+                reason: "\(what) named \(link.name) exists and is not ours; rename the switch, or remove the link with "
+                    + "`ip link delete \(link.name)`")
+        }
+        let fields = Self.differences(spec, link).map(\.field)
+        return fields.isEmpty ? .none : .update(fields)
+    }
+
+    public func perform(
+        _ steps: [Step<SwitchSpec, SwitchObservation>], desired: Desired
+    ) async -> [StepOutcome] {
+        defer { links.forget() }
+        do throws(NetlinkError) {
+            var socket = try links.location.socket(.route)
+            return try Self.perform(steps, &socket)
+        } catch {
+            return steps.map { _ in .failed("\(error)") }
+        }
+    }
+}
+
+extension SwitchKind {
+    /// One property that differs, with the message that mends it.
+    private struct Difference {
+        let field: FieldChange
+        let mend: (inout LinkChange) -> Void
+    }
+
+    private static func differences(_ spec: SwitchSpec, _ link: Link) -> [Difference] {
+        var found: [Difference] = []
+        if link.mtu != spec.mtu {
+            found.append(Difference(field: FieldChange("mtu", from: "\(link.mtu)", to: "\(spec.mtu)")) { $0.mtu = spec.mtu })
+        }
+        if link.mac != spec.mac {
+            let field = FieldChange("mac", from: link.mac?.description, to: "\(spec.mac)")
+            found.append(Difference(field: field) { $0.mac = spec.mac })
+        }
+        if link.bridge != BridgeAttributes() {
+            let field = FieldChange("bridging", from: "STP, delay or snooping", to: "plain")
+            found.append(Difference(field: field) { $0.bridge = BridgeAttributes() })
+        }
+        if let generation = link.addressGeneration, generation != .none {
+            let field = FieldChange("address generation", from: "\(generation)", to: "none")
+            found.append(Difference(field: field) { $0.addressGeneration = AddressGeneration.none })
+        }
+        if !link.isUp {
+            found.append(Difference(field: FieldChange("state", from: "down", to: "up")) { $0.isUp = true })
+        }
+        return found
+    }
+
+    private static func perform(
+        _ steps: [Step<SwitchSpec, SwitchObservation>], _ socket: inout NetlinkSocket
+    ) throws(NetlinkError) -> [StepOutcome] {
+        // Address generation is asked for only where the kernel has IPv6: the loopback interface tells.
+        let hasIPv6 = try socket.links().contains { $0.isIPv6Disabled != nil }
+        var batch = StepBatch(count: steps.count)
+        for (index, step) in steps.enumerated() {
+            switch (step.change, step.spec, step.observation) {
+            case (.create, let spec?, _):
+                batch.add(step: index) { $0.createBridge(spec.bridge, mac: spec.mac, mtu: spec.mtu) }
+            case (.update, let spec?, let seen?):
+                var change = LinkChange()
+                for difference in differences(spec, seen.link) { difference.mend(&change) }
+                batch.add(step: index) { $0.changeLink(.index(seen.link.index), change) }
+            case (.delete, _, let seen?):
+                batch.add(step: index) { $0.deleteLink(.index(seen.link.index)) }
+            default: break
+            }
+        }
+        let errors = try batch.errors(on: &socket)
+        let made = steps.indices.filter { steps[$0].change.word == "create" && errors[$0] == nil }
+        let marks = try mark(made, steps, &socket, hasIPv6: hasIPv6)
+        return zip(errors, marks).map { error, mark in (error ?? mark).map { .failed("\($0)") } ?? .done }
+    }
+
+    /// Marks new bridges as ours and switches them on; takes those away again that cannot be marked.
+    ///
+    /// Only after the kernel has said that it made them: a link that was there before keeps its own properties.
+    private static func mark(
+        _ made: [Int], _ steps: [Step<SwitchSpec, SwitchObservation>], _ socket: inout NetlinkSocket, hasIPv6: Bool
+    ) throws(NetlinkError) -> [NetlinkError?] {
+        var batch = StepBatch(count: steps.count)
+        for index in made {
+            guard let spec = steps[index].spec else { continue }
+            var change = LinkChange()
+            change.alias = OwnershipMark.alias(kind: name, name: spec.name)
+            change.addressGeneration = hasIPv6 ? AddressGeneration.none : nil
+            change.isUp = true
+            batch.add(step: index) { $0.changeLink(.name(spec.bridge), change) }
+        }
+        let errors = try batch.errors(on: &socket)
+        var removal = StepBatch(count: steps.count)
+        for index in made where errors[index] != nil {
+            guard let spec = steps[index].spec else { continue }
+            removal.add(step: index) { $0.deleteLink(.name(spec.bridge)) }
+        }
+        _ = try removal.errors(on: &socket)
+        return errors
+    }
+}
