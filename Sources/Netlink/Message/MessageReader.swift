@@ -15,6 +15,11 @@ public struct Message {
         self.payload = payload
     }
 
+    /// The message with its header, for a library that parses it itself.
+    var start: UnsafePointer<nlmsghdr>? {
+        payload.baseAddress.map { ($0 - MemoryLayout<nlmsghdr>.size).assumingMemoryBound(to: nlmsghdr.self) }
+    }
+
     /// The family's fixed header at the start of the payload, or nil if the payload is shorter.
     public func header<Header: BitwiseCopyable>(as type: Header.Type) -> Header? { payload.value(at: 0, as: type) }
 

@@ -78,6 +78,9 @@ public struct AttributeWriter: Sendable {
         pad()
     }
 
+    /// Attributes that a library has written already, padded as they must be.
+    mutating func append(attributes: UnsafeRawBufferPointer) { bytes.append(contentsOf: attributes) }
+
     /// An attribute without payload: its presence is its meaning (NLA_FLAG).
     public mutating func flag(_ type: Int) { attribute(type, bytes: EmptyCollection()) }
 
