@@ -18,19 +18,9 @@ public enum Tap {
         }
     }
 
-    /// Makes a persistent tap: multi-queue, with virtio-net headers, without packet information.
-    ///
-    /// It is made in the network namespace of the calling thread. A hypervisor must open it with the same three flags
-    /// (IFF_MULTI_QUEUE, IFF_VNET_HDR, IFF_NO_PI), else the kernel answers it EINVAL.
-    /// - Parameter name: a legal interface name, at most 15 bytes.
-    /// - Throws: EBUSY if an interface of that name exists; ENOENT or ENODEV if the kernel has no TUN driver.
+    /// Makes a persistent tap in one go; see `NewTap`.
     public static func create(_ name: String, access: Access = Access()) throws(Errno) {
-        let device = Descriptor(adopting: try linuxCall { open("/dev/net/tun", O_RDWR | O_CLOEXEC) })
-        try linuxCall { sda_tun_attach(device.raw, name, sda_tun_tap_flags | sda_tun_exclusive) }
-        // Access before persistence: until then the tap goes with the descriptor, so a failure leaves nothing behind.
-        if let owner = access.owner { try linuxCall { sda_tun_set_owner(device.raw, owner) } }
-        if let group = access.group { try linuxCall { sda_tun_set_group(device.raw, group) } }
-        try linuxCall { sda_tun_set_persistent(device.raw, 1) }
+        try NewTap(name, access: access).persist()
     }
 
     /// Names other users or groups who may open an existing tap, by attaching one queue for a moment.
@@ -43,4 +33,26 @@ public enum Tap {
         if let owner = access.owner { try linuxCall { sda_tun_set_owner(device.raw, owner) } }
         if let group = access.group { try linuxCall { sda_tun_set_group(device.raw, group) } }
     }
+}
+
+/// A tap that goes with this owner unless it is made persistent: a maker that fails or dies leaves nothing behind.
+public final class NewTap: Sendable {
+    private let device: Descriptor
+
+    /// Makes a tap: multi-queue, with virtio-net headers, without packet information.
+    ///
+    /// It is made in the network namespace of the calling thread. A hypervisor must open it with the same three flags
+    /// (IFF_MULTI_QUEUE, IFF_VNET_HDR, IFF_NO_PI), else the kernel answers it EINVAL.
+    /// - Parameter name: a legal interface name, at most 15 bytes.
+    /// - Throws: EBUSY if an interface of that name exists; ENOENT or ENODEV if the kernel has no TUN driver.
+    public init(_ name: String, access: Tap.Access = Tap.Access()) throws(Errno) {
+        let device = Descriptor(adopting: try linuxCall { open("/dev/net/tun", O_RDWR | O_CLOEXEC) })
+        try linuxCall { sda_tun_attach(device.raw, name, sda_tun_tap_flags | sda_tun_exclusive) }
+        if let owner = access.owner { try linuxCall { sda_tun_set_owner(device.raw, owner) } }
+        if let group = access.group { try linuxCall { sda_tun_set_group(device.raw, group) } }
+        self.device = device
+    }
+
+    /// The tap stays when this owner goes (TUNSETPERSIST).
+    public func persist() throws(Errno) { try linuxCall { sda_tun_set_persistent(device.raw, 1) } }
 }

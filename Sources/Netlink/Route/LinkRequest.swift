@@ -22,8 +22,11 @@ public struct LinkChange: Hashable, Sendable {
     public var isUp: Bool?
     /// How it forms IPv6 link-local addresses. The kernel refuses it (EAFNOSUPPORT) where IPv6 is compiled out.
     public var addressGeneration: AddressGeneration?
-    /// Of a bridge.
+    /// Of a bridge. The kernel takes a forward delay outside 2 to 30 s only while STP is off already (ERANGE), and
+    /// reads the delay first: a bridge with STP on needs `isSTPEnabled = false` in a message before.
     public var bridge: BridgeAttributes?
+    /// Of a bridge: STP alone.
+    public var isSTPEnabled: Bool?
 
     /// Changes nothing yet.
     public init() {}
@@ -102,6 +105,13 @@ extension MessageWriter {
                     $0.attribute(Int(IFLA_INFO_KIND), "bridge")
                     $0.nested(Int(IFLA_INFO_DATA)) { $0.write(bridge) }
                 }
+            } else if let isSTPEnabled = change.isSTPEnabled {
+                writer.nested(Int(IFLA_LINKINFO)) {
+                    $0.attribute(Int(IFLA_INFO_KIND), "bridge")
+                    $0.nested(Int(IFLA_INFO_DATA)) {
+                        $0.attribute(Int(IFLA_BR_STP_STATE), UInt32(isSTPEnabled ? 1 : 0))
+                    }
+                }
             }
         }
     }
@@ -156,7 +166,6 @@ extension AttributeWriter {
     }
 
     fileprivate mutating func write(_ bridge: BridgeAttributes) {
-        // STP first: without it the kernel takes any forward delay, 0 included.
         attribute(Int(IFLA_BR_STP_STATE), UInt32(bridge.isSTPEnabled ? 1 : 0))
         attribute(Int(IFLA_BR_FORWARD_DELAY), bridge.forwardDelay)
         attribute(Int(IFLA_BR_MCAST_SNOOPING), UInt8(bridge.isMulticastSnooping ? 1 : 0))

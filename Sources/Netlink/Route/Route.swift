@@ -32,6 +32,8 @@ public struct Route: Hashable, Sendable {
     public var preferredSource: IPAddress?
     /// What happens to a packet that takes it.
     public var kind: Kind
+    /// RTNH_F_ONLINK: the gateway is on the link although no address of ours says so.
+    public var isOnLink = false
     /// Several next hops (RTA_MULTIPATH, RTA_NH_ID) or another form that this type does not hold: never ours.
     public var isComplex = false
 
@@ -90,6 +92,7 @@ extension Route {
         guard let anywhere = IPPrefix(address: unspecified, length: Int(header.rtm_dst_len)) else { return nil }
         self.init(to: anywhere, table: UInt32(header.rtm_table), kind: Kind(wire: header.rtm_type))
         protocolNumber = header.rtm_protocol
+        isOnLink = header.rtm_flags & UInt32(RTNH_F_ONLINK) != 0
         isComplex = header.rtm_src_len != 0 || header.rtm_tos != 0
         for attribute in message.attributes(after: rtmsg.self) { read(attribute, length: Int(header.rtm_dst_len)) }
     }
@@ -145,6 +148,7 @@ extension AttributeWriter {
         // A neighbour's address is valid on its link only; the kernel refuses a gateway in a narrower scope.
         let isOnLink = route.gateway == nil && route.kind == .unicast
         header.rtm_scope = UInt8(isOnLink ? RT_SCOPE_LINK.rawValue : RT_SCOPE_UNIVERSE.rawValue)
+        if route.isOnLink { header.rtm_flags = UInt32(RTNH_F_ONLINK) }
         append(header)
         if route.destination.length > 0 {
             attribute(Int(RTA_DST.rawValue), bytes: route.destination.address.bytes)

@@ -19,7 +19,9 @@ public struct NICSpec: Hashable, Sendable {
         }
 
         /// The address with its prefix length, which is the whole width where none is known.
-        public var prefix: IPPrefix { length.flatMap { IPPrefix(address: address, length: $0) } ?? IPPrefix(host: address) }
+        public var prefix: IPPrefix {
+            length.flatMap { IPPrefix(address: address, length: $0) } ?? IPPrefix(host: address)
+        }
     }
 
     /// A user by number or by name; a name is looked up on the node when the tap is made.

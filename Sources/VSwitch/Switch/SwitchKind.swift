@@ -77,7 +77,8 @@ extension SwitchKind {
     private static func differences(_ spec: SwitchSpec, _ link: Link) -> [Difference] {
         var found: [Difference] = []
         if link.mtu != spec.mtu {
-            found.append(Difference(field: FieldChange("mtu", from: "\(link.mtu)", to: "\(spec.mtu)")) { $0.mtu = spec.mtu })
+            let field = FieldChange("mtu", from: "\(link.mtu)", to: "\(spec.mtu)")
+            found.append(Difference(field: field) { $0.mtu = spec.mtu })
         }
         if link.mac != spec.mac {
             let field = FieldChange("mac", from: link.mac?.description, to: "\(spec.mac)")
@@ -100,17 +101,25 @@ extension SwitchKind {
     private static func perform(
         _ steps: [Step<SwitchSpec, SwitchObservation>], _ socket: inout NetlinkSocket
     ) throws(NetlinkError) -> [StepOutcome] {
-        // Address generation is asked for only where the kernel has IPv6: the loopback interface tells.
-        let hasIPv6 = try socket.links().contains { $0.isIPv6Disabled != nil }
         var batch = StepBatch(count: steps.count)
         for (index, step) in steps.enumerated() {
             switch (step.change, step.spec, step.observation) {
             case (.create, let spec?, _):
-                batch.add(step: index) { $0.createBridge(spec.bridge, mac: spec.mac, mtu: spec.mtu) }
+                // Not yet the MTU that is wanted: only a change of it, later, pins it (BROPT_MTU_SET_BY_USER). Else the
+                // bridge would follow the lowest of its ports'.
+                let other = spec.mtu > 1000 ? spec.mtu - 1 : spec.mtu + 1
+                batch.add(step: index) { $0.createBridge(spec.bridge, mac: spec.mac, mtu: other) }
             case (.update, let spec?, let seen?):
                 var change = LinkChange()
                 for difference in differences(spec, seen.link) { difference.mend(&change) }
-                batch.add(step: index) { $0.changeLink(.index(seen.link.index), change) }
+                batch.add(step: index) {
+                    if seen.link.bridge?.isSTPEnabled == true {
+                        var first = LinkChange()
+                        first.isSTPEnabled = false
+                        $0.changeLink(.index(seen.link.index), first)
+                    }
+                    $0.changeLink(.index(seen.link.index), change)
+                }
             case (.delete, _, let seen?):
                 batch.add(step: index) { $0.deleteLink(.index(seen.link.index)) }
             default: break
@@ -118,22 +127,26 @@ extension SwitchKind {
         }
         let errors = try batch.errors(on: &socket)
         let made = steps.indices.filter { steps[$0].change.word == "create" && errors[$0] == nil }
-        let marks = try mark(made, steps, &socket, hasIPv6: hasIPv6)
-        return zip(errors, marks).map { error, mark in (error ?? mark).map { .failed("\($0)") } ?? .done }
+        let marks = try mark(made, steps, &socket)
+        return steps.indices.map { index in
+            guard let error = errors[index] ?? marks[index] else { return .done }
+            return .failed("\(error.about(steps[index].spec?.bridge ?? SwitchSpec.bridge(of: steps[index].name)))")
+        }
     }
 
     /// Marks new bridges as ours and switches them on; takes those away again that cannot be marked.
     ///
     /// Only after the kernel has said that it made them: a link that was there before keeps its own properties.
     private static func mark(
-        _ made: [Int], _ steps: [Step<SwitchSpec, SwitchObservation>], _ socket: inout NetlinkSocket, hasIPv6: Bool
+        _ made: [Int], _ steps: [Step<SwitchSpec, SwitchObservation>], _ socket: inout NetlinkSocket
     ) throws(NetlinkError) -> [NetlinkError?] {
         var batch = StepBatch(count: steps.count)
         for index in made {
             guard let spec = steps[index].spec else { continue }
             var change = LinkChange()
             change.alias = OwnershipMark.alias(kind: name, name: spec.name)
-            change.addressGeneration = hasIPv6 ? AddressGeneration.none : nil
+            change.mtu = spec.mtu
+            change.addressGeneration = PortIPv6.isPresent ? AddressGeneration.none : nil
             change.isUp = true
             batch.add(step: index) { $0.changeLink(.name(spec.bridge), change) }
         }

@@ -1,0 +1,114 @@
+internal import Netlink
+public import Reconcile
+internal import Syscall
+internal import SystemPackage
+
+/// NICs of VMs and containers: taps and veth pairs that carry our alias, each a port of one switch.
+///
+/// A link without the alias is never touched. The far end of a veth pair is ours with all that carries our mark on it.
+public struct NICKind: ResourceKind {
+    public static let name = "nic"
+
+    let links: LinkListing
+
+    /// NICs in the namespace of the listing, which other kinds of this part share.
+    public init(links: LinkListing) { self.links = links }
+
+    public func observe(_ desired: Desired) async throws -> [String: NICObservation] {
+        let listing = try links.shared()
+        let specs = desired.specs(of: Self.self)
+        let wanted = Dictionary(specs.map { ($1.interface, $0) }) { first, _ in first }
+        var seen: [String: NICObservation] = [:]
+        seen.reserveCapacity(specs.count)
+        var bridges: [InterfaceName: Int32] = [:]
+        for link in listing {
+            if let name = Self.owner(of: link) {
+                // Two links with one mark: the one of the right name is the NIC, the other is nobody's.
+                if seen[name]?.link?.name == specs[name]?.interface, seen[name]?.link != nil { continue }
+                seen[name, default: NICObservation()].link = link
+            } else if SwitchKind.owner(of: link) != nil {
+                bridges[link.name] = link.index
+            }
+            if let name = wanted[link.name], seen[name]?.link?.index != link.index {
+                seen[name, default: NICObservation()].occupant = link
+            }
+        }
+        var owners = OwnerLookup()
+        for (name, spec) in specs {
+            seen[name]?.bridge = bridges[SwitchSpec.bridge(of: spec.switchName)]
+            switch owners.number(of: spec) {
+            case .success(let number): seen[name]?.owner = number
+            case .failure(let problem): seen[name, default: NICObservation()].problem = problem.text
+            }
+        }
+        FarEnds.observe(specs, &seen)
+        return seen
+    }
+
+    /// The NIC that a link is: a tap or a veth with our alias.
+    static func owner(of link: Link) -> String? {
+        guard let alias = link.alias, let name = OwnershipMark.name(inAlias: alias, kind: name) else { return nil }
+        switch link.kind {
+        case .tun: return link.tun?.isTap == true ? name : nil
+        case .veth: return name
+        default: return nil
+        }
+    }
+
+    public func diff(name: String, spec: NICSpec?, observation: NICObservation?) -> Change {
+        guard let spec else { return observation?.link != nil ? .delete : .none }
+        guard let observation else { return .create(spec.summary) }
+        if let problem = observation.problem { return .unsupported(reason: problem) }
+        if let occupant = observation.occupant {
+            return .conflict(
+                reason: "a link named \(occupant.name) exists and is not this NIC's; give the NIC another "
+                    + "`interface:`, or remove the link with `ip link delete \(occupant.name)`")
+        }
+        guard let link = observation.link else { return .create(spec.summary) }
+        if let reason = spec.replaceReason(link, observation) { return .replace(reason: reason, spec.summary) }
+        let fields = NICDifference(spec, link, observation).fields
+        return fields.isEmpty ? .none : .update(fields)
+    }
+
+    public func perform(_ steps: [Step<NICSpec, NICObservation>], desired: Desired) async -> [StepOutcome] {
+        defer { links.forget() }
+        do throws(NetlinkError) {
+            var run = try NICRun(steps, links.location)
+            return try run.perform()
+        } catch {
+            return steps.map { _ in .failed("\(error)") }
+        }
+    }
+}
+
+/// Why this node cannot have a NIC, in words.
+struct NICProblem: Error, Hashable {
+    let text: String
+}
+
+/// Looks up the users that own taps, each name once.
+struct OwnerLookup {
+    private var known: [String: Result<UInt32?, NICProblem>] = [:]
+
+    /// The number of the user who is to own the NIC's tap; nil if there is to be none.
+    mutating func number(of spec: NICSpec) -> Result<UInt32?, NICProblem> {
+        switch spec.attachment {
+        case .namespace, .tap(nil): return .success(nil)
+        case .tap(.number(let number)): return .success(number)
+        case .tap(.name(let name)):
+            if let answer = known[name] { return answer }
+            let answer = Self.look(name)
+            known[name] = answer
+            return answer
+        }
+    }
+
+    private static func look(_ name: String) -> Result<UInt32?, NICProblem> {
+        do throws(Errno) {
+            if let number = try User.number(named: name) { return .success(number) }
+            return .failure(NICProblem(text: "owner: this node has no user '\(name)'; create it, or give a number"))
+        } catch {
+            return .failure(NICProblem(text: "owner: user '\(name)' cannot be looked up: \(error)"))
+        }
+    }
+}
