@@ -9,6 +9,12 @@ extension File {
         try linuxCall { Glibc.link(old, new) }
     }
 
+    /// A second descriptor of the same open file: one offset, one set of locks.
+    public static func duplicate(_ file: borrowing Descriptor) throws(Errno) -> Descriptor {
+        let raw = file.raw
+        return Descriptor(adopting: try linuxCall { fcntl(raw, F_DUPFD_CLOEXEC, 0) })
+    }
+
     /// Sets an extended attribute (xattr(7)).
     public static func setAttribute(
         _ file: borrowing Descriptor, _ name: String, _ value: [UInt8]

@@ -70,6 +70,11 @@ class Disk: LoopHandler {
         preconditionFailure("a disk can be closed")
     }
 
+    /// Makes the file larger. A flush makes that durable; then `grow(to:)` opens the new room to requests.
+    func beginGrow(to bytes: UInt64) throws(ImageError) {
+        preconditionFailure("a disk can grow")
+    }
+
     /// The disk has grown.
     final func grow(to length: UInt64) {
         self.length = length

@@ -125,6 +125,13 @@ final class RawDisk: Disk {
         if ending != nil { closeIfIdle() }
     }
 
+    override func beginGrow(to bytes: UInt64) throws(ImageError) {
+        guard bytes >= length, bytes % 512 == 0 else {
+            throw .size(bytes, rule: "a multiple of 512, and no less than \(length)")
+        }
+        try fileCall(.truncate) { () throws(Errno) in try File.truncate(file, to: bytes) }
+    }
+
     override func close(_ done: @escaping (Errno?) -> Void) {
         ending = done
         closeIfIdle()

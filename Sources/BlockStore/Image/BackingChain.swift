@@ -1,8 +1,8 @@
 import Syscall
 import SystemPackage
 
-/// An image and the files it builds on, top first, all of them open. The bytes of a range come from the first layer that
-/// has something to say.
+/// An image and the files it builds on, top first, all of them open. The bytes of a range come from the first layer
+/// that has something to say.
 struct BackingChain {
     /// One file of the chain.
     enum Layer {
@@ -13,6 +13,9 @@ struct BackingChain {
 
     /// More layers are refused: every one costs a lookup, and a loop of names would have no end.
     static let maximumDepth = 32
+
+    /// A chain of no files.
+    static var closed: BackingChain { BackingChain(layers: [], files: []) }
 
     private(set) var layers: [Layer]
     private(set) var files: [ImageFile]

@@ -1,9 +1,10 @@
-/// Changes of an image's tables on their way to the file, in the order that keeps it sound at every moment. Made by the
-/// image, carried out by its owner: the writes of a phase in any order, then a barrier (fdatasync), then the next phase.
+/// Changes of an image's tables on their way to the file, in the order that keeps it sound at every moment. Made by
+/// the image, carried out by its owner: the writes of a phase in any order, then a barrier (fdatasync), then the next
+/// phase.
 ///
 /// The first barrier also covers the guest's data, so it is needed whenever data was written since the last one, even
-/// with no write of ours in the phase. Every phase is a copy of how things stood when the commit began: a mapping that is
-/// set later belongs to the next commit, since its data may not be durable yet.
+/// with no write of ours in the phase. Every phase is a copy of how things stood when the commit began: a mapping
+/// that is set later belongs to the next commit, since its data may not be durable yet.
 final class Commit {
     /// What a phase writes. A file that holds any number of whole phases, and any part of the next, is sound:
     /// at worst it counts clusters that nothing maps.
@@ -147,7 +148,8 @@ extension Image {
         refcounts.restoreUnmapped(commit.freed)
         if commit.l1HasMoved { l1HasMoved = true }
         if let range = commit.l1 {
-            dirtyL1 = dirtyL1.map { min($0.lowerBound, range.lowerBound)..<max($0.upperBound, range.upperBound) } ?? range
+            let newer = dirtyL1 ?? range
+            dirtyL1 = min(newer.lowerBound, range.lowerBound)..<max(newer.upperBound, range.upperBound)
         }
     }
 
@@ -174,7 +176,8 @@ extension Image {
                 throw .size(header.size, rule: "the image has no room for a larger L1 table")
             }
             let old = geometry.cluster(header.l1Offset).index
-            for offset in 0..<UInt64(oldClusters) { refcounts.unmap(HostCluster(index: old + offset)) }
+            for offset in 0..<UInt64(oldClusters) { refcounts.unmapKept(HostCluster(index: old + offset)) }
+            for offset in 0..<UInt64(run.count) { refcounts.keep(HostCluster(index: run.first.index + offset)) }
             setTables { $0.l1Offset = geometry.start(run.first) }
             l1HasMoved = true
         }

@@ -1,7 +1,7 @@
 /// An open qcow2 image: its tables in memory, and the answers to "where is this range" and "make it writable".
 ///
-/// It does no I/O. Whoever owns it reads the tables it asks for, moves the data, and carries out its commits. It belongs
-/// to one owner on one thread.
+/// It does no I/O. Whoever owns it reads the tables it asks for, moves the data, and carries out its commits. It
+/// belongs to one owner on one thread.
 final class Image {
     let geometry: Geometry
     private(set) var header: ImageHeader

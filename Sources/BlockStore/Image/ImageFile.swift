@@ -53,6 +53,9 @@ final class ImageFile: Sendable {
         try fileCall(.stat) { () throws(Errno) in try File.status(descriptor).length }
     }
 
+    /// A second descriptor of the same open file, which keeps its locks too.
+    func duplicate() throws(Errno) -> Descriptor { try File.duplicate(descriptor) }
+
     /// Bytes at `offset`; zero where the file ends before.
     func read(_ count: Int, at offset: HostOffset) throws(ImageError) -> [UInt8] {
         var bytes = try fileCall(.read) { () throws(Errno) in

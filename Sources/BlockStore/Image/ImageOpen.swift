@@ -93,7 +93,8 @@ enum ImageOpen {
             let first = UInt64(index) << UInt64(refcounts.blockBits)
             while next < tables.count, tables[next] < first + UInt64(block.count) {
                 guard tables[next] >= first, block[Int(tables[next] - first)] > 0 else {
-                    throw .invalid(.refcountBlock, value: tables[next], rule: "a cluster of metadata is counted as free")
+                    throw .invalid(
+                        .refcountBlock, value: tables[next], rule: "a cluster of metadata is counted as free")
                 }
                 next += 1
             }

@@ -1,8 +1,8 @@
 /// The refcounts of an image's clusters, and with them the allocator: a cluster is free if its refcount is zero, and
 /// there is no other list that could disagree. Owned by its image.
 ///
-/// A cluster that is unmapped keeps its refcount until the unmapping is durable. New clusters come from free ones in the
-/// blocks that are in memory, else from the end of the file, where everything reads as zero.
+/// A cluster that is unmapped keeps its refcount until the unmapping is durable. New clusters come from free ones in
+/// the blocks that are in memory, else from the end of the file, where everything reads as zero.
 struct Refcounts {
     let geometry: Geometry
     let order: UInt32
@@ -163,13 +163,15 @@ struct Refcounts {
         guard UInt64(clusters) << UInt64(geometry.clusterBits) <= ImageHeader.maximumRefcountTableBytes else {
             return false
         }
-        let oldClusters = geometry.cluster(tableOffset).index..<geometry.cluster(tableOffset).index + UInt64(tableClusters)
+        let first = geometry.cluster(tableOffset).index
+        let oldClusters = first..<first + UInt64(tableClusters)
         table += [UInt64](repeating: 0, count: clusters * perCluster - table.count)
         tableClusters = UInt32(clusters)
         guard let run = takeAtEnd(clusters) else { return false }
         tableOffset = geometry.start(run.first)
         tableHasMoved = true
-        for cluster in oldClusters { unmapped.append(HostCluster(index: cluster)) }
+        for cluster in oldClusters { unmapKept(HostCluster(index: cluster)) }
+        for offset in 0..<UInt64(run.count) { keep(HostCluster(index: run.first.index + offset)) }
         return true
     }
 
