@@ -1,0 +1,24 @@
+import Reconcile
+
+/// What an apply did, as JSON: what `apply --output json` prints and `POST /v1/apply` answers.
+struct ApplyDocument: Codable, Hashable, Sendable {
+    /// What differed, in the order of the plan, each with its result.
+    let changes: [ChangeDocument]
+    /// Resources that were as the manifest says already.
+    let unchanged: Int
+    /// What is not as the manifest says now.
+    let troubles: [ResourceDocument]
+    /// Kinds that could not be looked at.
+    let failures: [FailureDocument]
+    /// What `sdagent apply` exits with: 0 where the node is as the manifest says, else 1.
+    let exitCode: Int32
+
+    init(_ report: ApplyReport) {
+        let differing = report.plan.changes.filter { $0.change != .none }
+        changes = differing.map { ChangeDocument($0, result: report.performed[$0.id]) }
+        unchanged = report.plan.changes.count - differing.count
+        troubles = report.statuses.filter(\.state.isTrouble).map(ResourceDocument.init)
+        failures = report.after.failures.map(FailureDocument.init)
+        exitCode = report.exitCode
+    }
+}
