@@ -3,12 +3,29 @@ public struct PlanText: Sendable {
     /// How many changes of one kind and word are shown one by one before the rest is only counted; nil shows all.
     public var limit: Int?
 
-    public init(limit: Int? = 20) { self.limit = limit }
+    /// Whether the changes lie ahead ("create") or are done ("created").
+    public var tense: Tense
+
+    public enum Tense: Sendable { case future, past }
+
+    public init(limit: Int? = 20, tense: Tense = .future) {
+        self.limit = limit
+        self.tense = tense
+    }
 
     /// The whole text, with a line end after its last line.
     public func render(_ plan: Plan) -> String {
+        var lines = lines(plan.changes)
+        for failure in plan.failures { lines.append("  ! \(failure.kind): cannot be looked at: \(failure.reason)") }
+        if !lines.isEmpty { lines.append("") }
+        lines.append(Self.summary(plan))
+        return lines.joined(separator: "\n") + "\n"
+    }
+
+    /// The changes one by one, without line ends.
+    public func lines(_ changes: [PlannedChange]) -> [String] {
         var lines: [String] = []
-        let shown = plan.changes.filter { $0.change != .none }
+        let shown = changes.filter { $0.change != .none }
         var index = shown.startIndex
         while index < shown.endIndex {
             let first = shown[index]
@@ -16,10 +33,7 @@ public struct PlanText: Sendable {
             append(Array(shown[index..<end]), to: &lines)
             index = end
         }
-        for failure in plan.failures { lines.append("  ! \(failure.kind): cannot be looked at: \(failure.reason)") }
-        if !lines.isEmpty { lines.append("") }
-        lines.append(Self.summary(plan))
-        return lines.joined(separator: "\n") + "\n"
+        return lines
     }
 
     private static func alike(_ left: PlannedChange, _ right: PlannedChange) -> Bool {
@@ -34,12 +48,21 @@ public struct PlanText: Sendable {
             let id = planned.id.description
             let padding = String(repeating: " ", count: width - id.count + 2)
             let reason = planned.change.reason.map { ": \($0)" } ?? ""
-            lines.append("  \(Self.sign(planned.change)) \(id)\(padding)\(planned.change.word)\(reason)")
+            lines.append("  \(Self.sign(planned.change)) \(id)\(padding)\(word(planned.change))\(reason)")
             lines += Self.fields(planned.change.fields)
         }
         if count < run.count {
-            lines.append("  \(Self.sign(run[0].change)) … and \(run.count - count) more \(run[0].id.kind) to \(run[0].change.word)")
+            let link = tense == .future ? "to " : ""
+            let rest = "… and \(run.count - count) more \(run[0].id.kind)"
+            lines.append("  \(Self.sign(run[0].change)) \(rest) \(link)\(word(run[0].change))")
         }
+    }
+
+    /// "create", or "created" where it is done.
+    private func word(_ change: Change) -> String {
+        guard tense == .past, change.isPending else { return change.word }
+        // All four end in "e".
+        return change.word + "d"
     }
 
     private static func fields(_ fields: [FieldChange]) -> [String] {

@@ -1,6 +1,40 @@
 import ArgumentParser
 
+/// The program: one verb each for looking, changing and keeping.
 @main
 struct SDAgent: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "sdagent")
+    static let version = "0.1.0"
+
+    static let configuration = CommandConfiguration(
+        commandName: "sdagent",
+        abstract: "One manifest makes a node: switches, routers, volumes, targets and the NICs of VMs.",
+        discussion: """
+            validate reads a manifest, plan shows what would change, apply makes the node so, run keeps it so,
+            status says how it stands. Results go to standard output, errors and progress to standard error.
+            """,
+        version: version,
+        subcommands: [ValidateCommand.self, PlanCommand.self, ApplyCommand.self, StatusCommand.self, RunCommand.self])
+
+    static func main() async {
+        do {
+            var command = try parseAsRoot(nil)
+            if var command = command as? any AsyncParsableCommand {
+                try await command.run()
+            } else {
+                try command.run()
+            }
+        } catch let error as CommandError {
+            Terminal.error("sdagent: \(error.description)\n")
+            exit(withError: ExitCode(1))
+        } catch {
+            exit(withError: error)
+        }
+    }
+}
+
+/// Why a command could not do what it was asked: what, where, why and what to do, for a person.
+struct CommandError: Error, CustomStringConvertible {
+    let description: String
+
+    init(_ description: String) { self.description = description }
 }

@@ -31,7 +31,7 @@ struct StateLock: ~Copyable, Sendable {
             let file = try open(path)
             guard try FileLock.exclude(file, byte: 0) else { return nil }
             try File.truncate(file, to: 0)
-            try File.write(file, Array("\(ProcessID.own)\n".utf8), at: 0)
+            try File.write(file, Array("\(OwnProcess.id)\n".utf8), at: 0)
             return StateLock(file: file)
         } catch {
             throw StateError(path, "lock", error)

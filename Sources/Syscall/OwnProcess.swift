@@ -1,0 +1,37 @@
+internal import Glibc
+public import SystemPackage
+
+/// What this process is and may do.
+public enum OwnProcess {
+    public static var id: Int32 { getpid() }
+
+    /// A capability of capabilities(7), by its bit.
+    public enum Capability: UInt64, Sendable {
+        case networkAdministration = 12
+        case systemAdministration = 21
+
+        /// The name that the kernel's documents use.
+        public var name: String {
+            switch self {
+            case .networkAdministration: "CAP_NET_ADMIN"
+            case .systemAdministration: "CAP_SYS_ADMIN"
+            }
+        }
+    }
+
+    /// Whether the process holds a capability now: its bit in `CapEff` of /proc/self/status (proc(5)).
+    public static func holds(_ capability: Capability) throws(Errno) -> Bool {
+        let file = try File.open("/proc/self/status", .read)
+        let text = String(decoding: try File.read(file, count: 16 * 1024, at: 0), as: UTF8.self)
+        let line = text.split(separator: "\n").first { $0.hasPrefix("CapEff:") }
+        let digits = line?.dropFirst(7).drop { $0 == "\t" || $0 == " " }
+        guard let digits, let bits = UInt64(digits, radix: 16) else { throw .notSupported }
+        return bits & (1 << capability.rawValue) != 0
+    }
+
+    /// Whether a descriptor of this process is a terminal.
+    public static func isTerminal(_ descriptor: CInt) -> Bool { isatty(descriptor) == 1 }
+
+    /// Ends the process at once, with nothing flushed and nobody asked: the last resort of an orderly end.
+    public static func exitNow(_ code: Int32) -> Never { _exit(code) }
+}

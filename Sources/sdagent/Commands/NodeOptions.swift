@@ -1,0 +1,54 @@
+import ArgumentParser
+import Syscall
+import SystemPackage
+
+/// What every verb takes: which manifest, which daemon, which state.
+struct NodeOptions: ParsableArguments {
+    @Option(
+        name: [.customShort("f"), .customLong("file")],
+        help: ArgumentHelp(
+            "A manifest, or a folder of them; may be given several times. (default: /etc/sdagent)",
+            valueName: "file|dir"))
+    var files: [String] = []
+
+    @Option(help: ArgumentHelp("Where the daemon answers.", valueName: "path"))
+    var socket = "/run/sdagent/sdagent.sock"
+
+    @Option(help: ArgumentHelp("The agent's own folder: locks and the manifests last applied.", valueName: "dir"))
+    var state = "/var/lib/sdagent"
+
+    var manifests: ManifestPaths { ManifestPaths(paths: files.isEmpty ? ["/etc/sdagent"] : files) }
+
+    var client: ControlClient { ControlClient(socketPath: socket) }
+
+    var stateDirectory: StateDirectory { StateDirectory(path: FilePath(state)) }
+
+    /// Says in words what would come as EPERM from some system call otherwise.
+    func requirePrivilege(to purpose: String) throws {
+        let holds: Bool
+        do throws(Errno) {
+            holds = try OwnProcess.holds(.networkAdministration)
+        } catch {
+            // /proc is not mounted: let the kernel judge each call.
+            return
+        }
+        guard holds else {
+            throw CommandError(
+                "to \(purpose), sdagent needs \(OwnProcess.Capability.networkAdministration.name): run it as root, or with sudo")
+        }
+    }
+}
+
+/// How a result is printed.
+enum OutputFormat: String, ExpressibleByArgument, CaseIterable {
+    /// For a person.
+    case text
+    /// For a program; fields are only ever added.
+    case json
+}
+
+/// The choice of the form of a result.
+struct OutputOptions: ParsableArguments {
+    @Option(name: .shortAndLong, help: "How to print the result: text or json.")
+    var output = OutputFormat.text
+}

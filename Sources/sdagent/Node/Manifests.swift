@@ -1,0 +1,53 @@
+import Manifest
+import Reconcile
+
+/// A manifest without mistakes: its texts, and what they ask for.
+struct LoadedManifest: Sendable {
+    let sources: [Source]
+    let desired: Desired
+}
+
+/// What is wrong with a manifest: each mistake with its place and remedy, as text of several lines.
+struct ManifestMistakes: Error, CustomStringConvertible {
+    let description: String
+}
+
+/// The files and folders that the operator named with `-f`.
+struct ManifestPaths: Hashable, Sendable {
+    let paths: [String]
+
+    /// Reads and decodes them.
+    func load(_ kinds: Kinds) throws(ManifestMistakes) -> LoadedManifest {
+        let diagnostics = Diagnostics()
+        let sources = ManifestLoader.sources(paths, diagnostics)
+        return try LoadedManifest.load(sources, kinds, diagnostics)
+    }
+
+    /// Reads them and leaves the decoding to another.
+    func read() throws(ManifestMistakes) -> [Source] {
+        let diagnostics = Diagnostics()
+        let sources = ManifestLoader.sources(paths, diagnostics)
+        guard diagnostics.isEmpty else { throw ManifestMistakes(description: diagnostics.render()) }
+        return sources
+    }
+}
+
+extension LoadedManifest {
+    static func load(
+        _ sources: [Source], _ kinds: Kinds, _ diagnostics: Diagnostics = Diagnostics()
+    ) throws(ManifestMistakes) -> LoadedManifest {
+        let desired = kinds.loader.load(sources, diagnostics)
+        guard let desired, diagnostics.isEmpty else { throw ManifestMistakes(description: diagnostics.render()) }
+        return LoadedManifest(sources: sources, desired: desired)
+    }
+
+    /// How many resources of each kind it names, in the order of kinds; derived ones do not count.
+    func counts(_ kinds: Kinds) -> [(kind: String, count: Int)] {
+        kinds.all.map { Self.count($0, desired) }.filter { $0.count > 0 }
+    }
+
+    private static func count<Kind: ResourceKind>(_ kind: Kind, _ desired: Desired) -> (kind: String, count: Int) {
+        let named = desired.specs(of: Kind.self).keys.filter { desired.position(of: Kind.id($0)) != nil }
+        return (Kind.name, named.count)
+    }
+}

@@ -1,0 +1,69 @@
+import Manifest
+import Reconcile
+
+/// How a command reaches the node: through the daemon where one answers on the socket, else by itself.
+struct NodeAccess {
+    let options: NodeOptions
+
+    init(_ options: NodeOptions) { self.options = options }
+
+    /// How long an apply waits for another one to end.
+    static let patience = Duration.seconds(10)
+
+    func plan() async throws -> PlanDocument {
+        try await spoken {
+            if try options.client.isAnswering() {
+                return try options.client.send(.post, "/v1/plan", body: try request(), patience: .long, as: PlanDocument.self)
+            }
+            let kinds = Kinds.node(.looking)
+            let manifest = try options.manifests.load(kinds)
+            try options.requirePrivilege(to: "look at the node")
+            return PlanDocument(await Reconciler(kinds: kinds.all).plan(manifest.desired))
+        }
+    }
+
+    func apply() async throws -> ApplyDocument {
+        try await spoken {
+            if try options.client.isAnswering() {
+                return try options.client.send(
+                    .post, "/v1/apply", body: try request(), patience: .long, as: ApplyDocument.self)
+            }
+            let kinds = Kinds.node(.changing)
+            let manifest = try options.manifests.load(kinds)
+            try options.requirePrivilege(to: "change the node")
+            let lock = try await lockNode()
+            let report = await Reconciler(kinds: kinds.all).apply(manifest.desired)
+            withExtendedLifetime(lock) {}
+            return ApplyDocument(report)
+        }
+    }
+
+    func status() async throws -> StatusDocument {
+        try await spoken {
+            if try options.client.isAnswering() {
+                return try options.client.send(.get, "/v1/status", patience: .short, as: StatusDocument.self)
+            }
+            let kinds = Kinds.node(.looking)
+            let manifest = try options.manifests.load(kinds)
+            try options.requirePrivilege(to: "look at the node")
+            let plan = await Reconciler(kinds: kinds.all).plan(manifest.desired)
+            return StatusDocument(
+                daemon: nil, statuses: plan.changes.map { ResourceStatus($0) }, failures: plan.failures)
+        }
+    }
+
+    private func request() throws -> [UInt8] {
+        try JSONText.compact(ManifestRequest(try options.manifests.read()))
+    }
+
+    /// Errors of ours as what a person reads; the rest as it comes.
+    private func spoken<Value>(_ body: () async throws -> Value) async throws -> Value {
+        do {
+            return try await body()
+        } catch let error as ManifestMistakes {
+            throw CommandError("the manifest has mistakes:\n\(error)")
+        } catch let error as any OperatorError {
+            throw CommandError("\(error)")
+        }
+    }
+}
