@@ -24,7 +24,7 @@ struct SDAgent: AsyncParsableCommand {
                 try command.run()
             }
         } catch let error as CommandError {
-            Terminal.error("sdagent: \(error.description)\n")
+            Terminal.error(error.description)
             exit(withError: ExitCode(1))
         } catch {
             exit(withError: error)
@@ -34,7 +34,23 @@ struct SDAgent: AsyncParsableCommand {
 
 /// Why a command could not do what it was asked: what, where, why and what to do, for a person.
 struct CommandError: Error, CustomStringConvertible {
+    /// Whole lines.
     let description: String
 
-    init(_ description: String) { self.description = description }
+    init(_ sentence: String) { description = "sdagent: \(sentence)\n" }
+
+    /// Mistakes come with places of their own in front.
+    init(_ mistakes: ManifestMistakes) { description = mistakes.description }
+
+    /// Any error of ours, in its own words.
+    init(_ error: any Error) {
+        switch error {
+        case let error as CommandError: self = error
+        case let error as ManifestMistakes: self.init(error)
+        case let error as ControlError:
+            // The daemon's mistakes were rendered there.
+            if case .refused(_, let mistakes?) = error.cause { description = mistakes } else { self.init("\(error)") }
+        default: self.init("\(error)")
+        }
+    }
 }

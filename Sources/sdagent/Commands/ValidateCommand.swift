@@ -11,18 +11,22 @@ struct ValidateCommand: AsyncParsableCommand {
     @OptionGroup var format: OutputOptions
 
     func run() async throws {
-        let kinds = Kinds.node(.looking)
+        let result = try validate()
+        switch format.output {
+        case .json: Terminal.out(try JSONText.pretty(result))
+        case .text: Terminal.out(result.text)
+        }
+        if !result.mistakes.isEmpty { throw ExitCode(1) }
+    }
+
+    private func validate() throws -> ValidationDocument {
+        let kinds = Kinds.node()
         do throws(ManifestMistakes) {
             let manifest = try node.manifests.load(kinds)
-            let result = ValidationDocument(node.manifests, counts: manifest.counts(kinds))
-            Terminal.out(try format.output == .json ? JSONText.pretty(result) : result.text)
+            return ValidationDocument(node.manifests, counts: manifest.counts(kinds))
         } catch {
-            if format.output == .json {
-                Terminal.out(try JSONText.pretty(ValidationDocument(node.manifests, error)))
-            } else {
-                Terminal.error(error.description)
-            }
-            throw ExitCode(1)
+            guard format.output == .json else { throw CommandError(error) }
+            return ValidationDocument(node.manifests, error)
         }
     }
 }
@@ -38,34 +42,38 @@ struct ValidationDocument: Codable, Hashable, Sendable {
         let hint: String
     }
 
-    let files: [String]
-    /// How many resources the manifest names, by kind.
-    let resources: [String: Int]
-    let mistakes: [Mistake]
-    /// The line that a person reads.
-    let text: String
+    struct Count: Codable, Hashable, Sendable {
+        let kind: String
+        let count: Int
+    }
 
-    init(_ manifests: ManifestPaths, counts: [(kind: String, count: Int)]) {
+    /// As they were named with `-f`.
+    let files: [String]
+    /// How many resources the manifest names, in the order of kinds.
+    let resources: [Count]
+    let mistakes: [Mistake]
+
+    init(_ manifests: ManifestPaths, counts: [Count]) {
         files = manifests.paths
-        resources = Dictionary(uniqueKeysWithValues: counts.map { ($0.kind, $0.count) })
+        resources = counts
         mistakes = []
-        let total = counts.map(\.count).reduce(0, +)
-        let parts = counts.map { "\($0.count) \($0.kind)" }.joined(separator: ", ")
-        let detail = parts.isEmpty ? "" : " (\(parts))"
-        let subject = manifests.paths.joined(separator: ", ")
-        text = "\(subject): \(total) resource\(total == 1 ? "" : "s"), no mistakes\(detail)\n"
     }
 
     init(_ manifests: ManifestPaths, _ error: ManifestMistakes) {
         files = manifests.paths
-        resources = [:]
-        mistakes = error.mistakes.map {
+        resources = []
+        mistakes = error.all.map {
             Mistake(
                 file: $0.position.file, line: $0.position.line, column: $0.position.column, message: $0.message,
                 hint: $0.hint)
         }
-        text = error.description
     }
 
-    private enum CodingKeys: String, CodingKey { case files, resources, mistakes, text }
+    /// The line that a person reads where there is no mistake.
+    var text: String {
+        let total = resources.map(\.count).reduce(0, +)
+        let parts = resources.map { "\($0.count) \($0.kind)" }.joined(separator: ", ")
+        let subject = files.joined(separator: ", ")
+        return "\(subject): \(total) resource\(total == 1 ? "" : "s"), no mistakes\(parts.isEmpty ? "" : " (\(parts))")\n"
+    }
 }

@@ -7,9 +7,16 @@ struct LoadedManifest: Sendable {
     let desired: Desired
 }
 
-/// What is wrong with a manifest: each mistake with its place and remedy, as text of several lines.
+/// What is wrong with a manifest.
 struct ManifestMistakes: Error, CustomStringConvertible {
+    let all: [Diagnostic]
+    /// Each mistake with its place and remedy, as text of several lines with a line end after the last.
     let description: String
+
+    init(_ diagnostics: Diagnostics) {
+        all = diagnostics.all
+        description = diagnostics.render()
+    }
 }
 
 /// The files and folders that the operator named with `-f`.
@@ -27,7 +34,7 @@ struct ManifestPaths: Hashable, Sendable {
     func read() throws(ManifestMistakes) -> [Source] {
         let diagnostics = Diagnostics()
         let sources = ManifestLoader.sources(paths, diagnostics)
-        guard diagnostics.isEmpty else { throw ManifestMistakes(description: diagnostics.render()) }
+        guard diagnostics.isEmpty else { throw ManifestMistakes(diagnostics) }
         return sources
     }
 }
@@ -37,17 +44,17 @@ extension LoadedManifest {
         _ sources: [Source], _ kinds: Kinds, _ diagnostics: Diagnostics = Diagnostics()
     ) throws(ManifestMistakes) -> LoadedManifest {
         let desired = kinds.loader.load(sources, diagnostics)
-        guard let desired, diagnostics.isEmpty else { throw ManifestMistakes(description: diagnostics.render()) }
+        guard let desired, diagnostics.isEmpty else { throw ManifestMistakes(diagnostics) }
         return LoadedManifest(sources: sources, desired: desired)
     }
 
     /// How many resources of each kind it names, in the order of kinds; derived ones do not count.
-    func counts(_ kinds: Kinds) -> [(kind: String, count: Int)] {
+    func counts(_ kinds: Kinds) -> [ValidationDocument.Count] {
         kinds.all.map { Self.count($0, desired) }.filter { $0.count > 0 }
     }
 
-    private static func count<Kind: ResourceKind>(_ kind: Kind, _ desired: Desired) -> (kind: String, count: Int) {
+    private static func count<Kind: ResourceKind>(_ kind: Kind, _ desired: Desired) -> ValidationDocument.Count {
         let named = desired.specs(of: Kind.self).keys.filter { desired.position(of: Kind.id($0)) != nil }
-        return (Kind.name, named.count)
+        return ValidationDocument.Count(kind: Kind.name, count: named.count)
     }
 }

@@ -15,7 +15,7 @@ struct NodeAccess {
             if try options.client.isAnswering() {
                 return try options.client.send(.post, "/v1/plan", body: try request(), patience: .long, as: PlanDocument.self)
             }
-            let kinds = Kinds.node(.looking)
+            let kinds = Kinds.node()
             let manifest = try options.manifests.load(kinds)
             try options.requirePrivilege(to: "look at the node")
             return PlanDocument(await Reconciler(kinds: kinds.all).plan(manifest.desired))
@@ -28,12 +28,12 @@ struct NodeAccess {
                 return try options.client.send(
                     .post, "/v1/apply", body: try request(), patience: .long, as: ApplyDocument.self)
             }
-            let kinds = Kinds.node(.changing)
+            let kinds = Kinds.node()
             let manifest = try options.manifests.load(kinds)
             try options.requirePrivilege(to: "change the node")
             let lock = try await lockNode()
             let report = await Reconciler(kinds: kinds.all).apply(manifest.desired)
-            withExtendedLifetime(lock) {}
+            lock.release()
             return ApplyDocument(report)
         }
     }
@@ -43,7 +43,7 @@ struct NodeAccess {
             if try options.client.isAnswering() {
                 return try options.client.send(.get, "/v1/status", patience: .short, as: StatusDocument.self)
             }
-            let kinds = Kinds.node(.looking)
+            let kinds = Kinds.node()
             let manifest = try options.manifests.load(kinds)
             try options.requirePrivilege(to: "look at the node")
             let plan = await Reconciler(kinds: kinds.all).plan(manifest.desired)
@@ -56,14 +56,27 @@ struct NodeAccess {
         try JSONText.compact(ManifestRequest(try options.manifests.read()))
     }
 
-    /// Errors of ours as what a person reads; the rest as it comes.
+    /// One apply at a time on one state directory, and none behind the back of its daemon.
+    private func lockNode() async throws -> StateLock {
+        let state = options.stateDirectory
+        try state.prepare()
+        if try StateLock.isHeld(.run, in: state) {
+            let holder = StateLock.holder(of: .run, in: state).map { " (pid \($0))" } ?? ""
+            throw CommandError(
+                "a daemon\(holder) keeps the state \(state.path), but it does not answer on \(options.socket): "
+                    + "give its socket with --socket, or wait until it has started or ended")
+        }
+        return try await StateLock.take(.apply, in: state, patience: Self.patience) { holder in
+            let who = holder.map { "process \($0)" } ?? "another process"
+            Terminal.error("sdagent: \(who) is changing this node; waiting up to \(Self.patience.components.seconds) s …\n")
+        }
+    }
+
     private func spoken<Value>(_ body: () async throws -> Value) async throws -> Value {
         do {
             return try await body()
-        } catch let error as ManifestMistakes {
-            throw CommandError("the manifest has mistakes:\n\(error)")
-        } catch let error as any OperatorError {
-            throw CommandError("\(error)")
+        } catch {
+            throw CommandError(error)
         }
     }
 }

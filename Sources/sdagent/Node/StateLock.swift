@@ -24,6 +24,9 @@ struct StateLock: ~Copyable, Sendable {
 
     private init(file: consuming Descriptor) { self.file = file }
 
+    /// Gives the lock up.
+    consuming func release() {}
+
     /// Takes the lock if nobody holds it.
     static func take(_ purpose: Purpose, in state: StateDirectory) throws(StateError) -> StateLock? {
         let path = state.path.appending(purpose.fileName)

@@ -1,0 +1,153 @@
+import FoundationEssentials
+import Logging
+import Reconcile
+
+/// The daemon's one actor: it owns the desired state, makes the node so, and knows how it stands.
+///
+/// One plan or apply runs at a time; the rest queue in the order in which they came.
+actor Agent {
+    private let kinds: Kinds
+    private let paths: ManifestPaths
+    private let state: StateDirectory
+    private let journal: Journal
+    private var turn = Turn()
+
+    private var manifest: LoadedManifest?
+    private var since: Date?
+    private var fault: ManifestMistakes?
+
+    private var statuses: [ResourceStatus] = []
+    private var failures: [ObservationFailure] = []
+    private var looked: Date?
+    private var tally = Tally()
+    private let started = Date.now
+
+    init(kinds: Kinds, paths: ManifestPaths, state: StateDirectory, logger: Logger) {
+        self.kinds = kinds
+        self.paths = paths
+        self.state = state
+        journal = Journal(logger)
+    }
+
+    /// How long a reconciliation waits for a command that changes the node without the daemon.
+    private static let patience = Duration.seconds(10)
+
+    // MARK: The desired state
+
+    /// Reads the files again. A broken manifest leaves the last good one in force, and is reported.
+    ///
+    /// - Returns: whether the files were taken over.
+    @discardableResult
+    func reload() -> Bool {
+        do throws(ManifestMistakes) {
+            take(try paths.load(kinds))
+            return true
+        } catch {
+            // The same mistakes again are no news.
+            if fault?.description != error.description { journal.broken(error, isLastGoodKept: manifest != nil) }
+            fault = error
+            return false
+        }
+    }
+
+    /// For a start with a broken manifest: the newest one that was ever in force, if it still means something.
+    func recover() -> Bool {
+        guard let last = ManifestHistory(state).newest() else { return false }
+        guard let loaded = try? LoadedManifest.load(last.sources, kinds) else { return false }
+        manifest = loaded
+        since = .now
+        journal.recovered()
+        return true
+    }
+
+    var mistakes: ManifestMistakes? { fault }
+
+    private func take(_ loaded: LoadedManifest) {
+        if let manifest, fault == nil, ManifestRequest(manifest.sources) == ManifestRequest(loaded.sources) { return }
+        manifest = loaded
+        since = .now
+        fault = nil
+        journal.taken(loaded, resources: loaded.counts(kinds).map(\.count).reduce(0, +))
+        do {
+            try ManifestHistory(state).add(ManifestRequest(loaded.sources))
+        } catch {
+            // The node is more important than its history.
+            journal.unkept(error)
+        }
+    }
+
+    // MARK: Requests
+
+    /// What an apply of this manifest would do.
+    func plan(_ request: ManifestRequest) async throws -> PlanDocument {
+        let loaded = try LoadedManifest.load(request.sources, kinds)
+        return try await inTurn {
+            PlanDocument(await Reconciler(kinds: kinds.all).plan(loaded.desired))
+        }
+    }
+
+    /// Makes this manifest the desired state, and the node so.
+    func apply(_ request: ManifestRequest) async throws -> ApplyDocument {
+        let loaded = try LoadedManifest.load(request.sources, kinds)
+        return try await inTurn {
+            ApplyDocument(try await converge { [loaded] agent in
+                agent.take(loaded)
+                return loaded.desired
+            })
+        }
+    }
+
+    /// Looks and repairs, with the desired state as it is.
+    ///
+    /// - Returns: nil where there is no desired state yet.
+    func reconcile() async throws -> ApplyDocument? {
+        try await inTurn {
+            guard let manifest else { return nil }
+            return ApplyDocument(try await converge { _ in manifest.desired })
+        }
+    }
+
+    // MARK: Answers
+
+    var status: StatusDocument {
+        let style = Date.ISO8601FormatStyle()
+        let daemon = DaemonDocument(
+            version: SDAgent.version, pid: ProcessInfo.processInfo.processIdentifier, started: style.format(started),
+            looked: looked.map(style.format),
+            manifest: ManifestDocument(
+                sources: manifest?.sources.map(\.file) ?? paths.paths, since: since.map(style.format),
+                fault: fault?.description))
+        return StatusDocument(daemon: daemon, statuses: statuses, failures: failures)
+    }
+
+    var metrics: String {
+        tally.text(statuses: statuses, failures: failures.count, isManifestBroken: fault != nil, looked: looked)
+    }
+
+    // MARK: Work
+
+    private func inTurn<Value: Sendable>(_ work: () async throws -> Value) async throws -> Value {
+        if !turn.takeIfFree() {
+            guard !turn.isCrowded else { throw CrowdedError() }
+            await withCheckedContinuation { turn.queue($0) }
+        }
+        defer { turn.pass() }
+        return try await work()
+    }
+
+    /// Makes the node so once nobody else is at work on it; only then is `desired` asked for.
+    private func converge(_ desired: (isolated Agent) -> Desired) async throws -> ApplyReport {
+        let lock = try await StateLock.take(.apply, in: state, patience: Self.patience) { [journal] in
+            journal.waiting(for: $0)
+        }
+        let reconciler = Reconciler(kinds: kinds.all) { [journal] in journal.performed($0, $1, $2) }
+        let report = await reconciler.apply(desired(self))
+        lock.release()
+        looked = .now
+        statuses = report.statuses
+        failures = report.after.failures
+        tally.count(report)
+        journal.ended(report)
+        return report
+    }
+}
