@@ -1,9 +1,6 @@
 // Small prefixed C: what Swift's importer drops (macros, ioctl numbers, variadic calls) and what has no library.
 #ifndef SDA_CLINUX_H
 #define SDA_CLINUX_H
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
 #include <errno.h>
 #include "crc32c.h"
 #include "namespace.h"
