@@ -189,7 +189,7 @@ public enum File {
 /// What stat(2) tells of a file.
 public struct FileStatus: Sendable {
     /// What the name stands for.
-    public enum Kind: Sendable { case file, directory, symbolicLink, blockDevice, other }
+    public enum Kind: Sendable { case file, directory, symbolicLink, blockDevice, socket, other }
 
     public let kind: Kind
     /// Bytes, as the file's length.
@@ -210,6 +210,7 @@ public struct FileStatus: Sendable {
         case S_IFDIR: kind = .directory
         case S_IFLNK: kind = .symbolicLink
         case S_IFBLK: kind = .blockDevice
+        case S_IFSOCK: kind = .socket
         default: kind = .other
         }
         length = UInt64(clamping: value.st_size)

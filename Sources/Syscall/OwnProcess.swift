@@ -32,6 +32,9 @@ public enum OwnProcess {
     /// Whether a descriptor of this process is a terminal.
     public static func isTerminal(_ descriptor: CInt) -> Bool { isatty(descriptor) == 1 }
 
+    /// The permission bits that files made by this process never get: umask(2).
+    public static func setCreationMask(_ mask: UInt16) { _ = umask(mode_t(mask)) }
+
     /// Ends the process at once, with nothing flushed and nobody asked: the last resort of an orderly end.
     public static func exitNow(_ code: Int32) -> Never { _exit(code) }
 }

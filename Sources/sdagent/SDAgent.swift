@@ -39,18 +39,16 @@ struct CommandError: Error, CustomStringConvertible {
 
     init(_ sentence: String) { description = "sdagent: \(sentence)\n" }
 
-    /// Mistakes come with places of their own in front.
-    init(_ mistakes: ManifestMistakes) { description = mistakes.description }
-
     /// Any error of ours, in its own words.
     init(_ error: any Error) {
         switch error {
         case let error as CommandError: self = error
-        case let error as ManifestMistakes: self.init(error)
-        case let error as ControlError:
-            // The daemon's mistakes were rendered there.
-            if case .refused(_, let mistakes?) = error.cause { description = mistakes } else { self.init("\(error)") }
+        // Mistakes in a manifest come with places of their own in front, also those that the daemon has found.
+        case let error as ManifestMistakes: self.init(whole: error.description)
+        case let error as ControlError: self = error.mistakes.map { Self(whole: $0) } ?? Self("\(error)")
         default: self.init("\(error)")
         }
     }
+
+    private init(whole lines: String) { description = lines }
 }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Manifest
 import Reconcile
 
 /// Reads a manifest and says what is wrong with it; looks at nothing else.

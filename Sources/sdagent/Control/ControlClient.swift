@@ -62,7 +62,7 @@ struct ControlClient: Sendable {
 
     private func exchange(
         _ method: Method, _ path: String, body: [UInt8], patience: Patience
-    ) throws(ControlError) -> HTTPResponse {
+    ) throws(ControlError) -> ControlResponse {
         let head = """
             \(method.rawValue) \(path) HTTP/1.1\r
             Host: sdagent\r
@@ -85,8 +85,8 @@ struct ControlClient: Sendable {
         } catch {
             throw ControlError(socketPath, received.isEmpty ? .connect(error) : .answer("reading it failed: \(error)"))
         }
-        do throws(HTTPResponse.Fault) {
-            return try HTTPResponse(parsing: received)
+        do throws(ControlResponse.Fault) {
+            return try ControlResponse(parsing: received)
         } catch {
             switch error {
             case .cutShort: throw ControlError(socketPath, .answer("it ends early; the daemon may have been stopped"))
@@ -95,7 +95,7 @@ struct ControlClient: Sendable {
         }
     }
 
-    private func refusal(_ response: HTTPResponse) -> ControlError {
+    private func refusal(_ response: ControlResponse) -> ControlError {
         guard let document = try? JSONText.decode(ErrorDocument.self, response.body) else {
             return ControlError(socketPath, .answer("it is HTTP status \(response.status) without a reason"))
         }
@@ -117,6 +117,11 @@ struct ControlError: Error, CustomStringConvertible {
     init(_ socketPath: String, _ cause: Cause) {
         self.socketPath = socketPath
         self.cause = cause
+    }
+
+    /// What is wrong with the manifest that was sent, as text of several lines.
+    var mistakes: String? {
+        if case .refused(_, let mistakes) = cause { mistakes } else { nil }
     }
 
     var description: String {

@@ -1,5 +1,5 @@
 /// One HTTP/1.1 response, parsed from all the bytes that came before the peer closed (RFC 9112).
-struct HTTPResponse: Hashable, Sendable {
+struct ControlResponse: Hashable, Sendable {
     let status: Int
     let body: [UInt8]
 

@@ -1,5 +1,6 @@
 import FoundationEssentials
 import Logging
+import Manifest
 import Reconcile
 
 /// The daemon's one actor: it owns the desired state, makes the node so, and knows how it stands.

@@ -1,4 +1,5 @@
 import Logging
+import Manifest
 import Reconcile
 import Synchronization
 

@@ -1,0 +1,64 @@
+import Logging
+import FoundationEssentials
+import ServiceLifecycle
+import UnixSignals
+
+/// The daemon's parts, and the order in which they start and end.
+struct Daemon {
+    private let node: NodeOptions
+    private let logger: Logger
+
+    /// How long an orderly end may take; then what is left is cut off.
+    private static let shutdownLimit = Duration.seconds(20)
+
+    init(_ node: NodeOptions, logger: Logger) {
+        self.node = node
+        self.logger = logger
+    }
+
+    func run() async throws {
+        let kinds = Kinds.node()
+        let agent = Agent(kinds: kinds, paths: node.manifests, state: node.stateDirectory, logger: logger)
+        if await !agent.reload() {
+            let mistakes = await agent.mistakes
+            guard await agent.recover() else {
+                if let mistakes { throw mistakes }
+                return
+            }
+        }
+        let wants = Wants()
+        let supervisor = Supervisor(environment: ProcessInfo.processInfo.environment)
+        // They end in the reverse order: first no more requests, then no more changes.
+        let services: [any Service] = [
+            ReconcileService(agent: agent, wants: wants, supervisor: supervisor, logger: logger),
+            try KernelEvents(wants: wants, logger: logger),
+            ManifestWatch(paths: node.manifests, wants: wants),
+            Hangup(wants: wants),
+            ControlServer(agent: agent, socketPath: node.socket, logger: logger),
+        ]
+        var configuration = ServiceGroupConfiguration(
+            services: services.map { .init(service: $0) }, gracefulShutdownSignals: [.sigterm, .sigint], logger: quiet)
+        configuration.maximumGracefulShutdownDuration = Self.shutdownLimit
+        logger.notice("sdagent \(SDAgent.version) starts")
+        try await ServiceGroup(configuration: configuration).run()
+        logger.notice("sdagent has ended; links and rules stay as they are")
+    }
+
+    /// The service group tells of each step; a person wants to hear only what went wrong.
+    private var quiet: Logger {
+        var logger = logger
+        logger.logLevel = max(logger.logLevel, .error)
+        return logger
+    }
+}
+
+/// Turns SIGHUP into a reload.
+private struct Hangup: Service {
+    let wants: Wants
+
+    func run() async throws {
+        await cancelWhenGracefulShutdown {
+            for await _ in await UnixSignalsSequence(trapping: .sighup) { wants.add(.signal) }
+        }
+    }
+}
