@@ -3,9 +3,10 @@ public import Manifest
 /// A resource that another one needs, and where the manifest says so.
 public struct Reference: Hashable, Sendable {
     public let target: ResourceID
-    public let position: Position
+    /// Nil where the need follows from the kind, not from a word of the manifest.
+    public let position: Position?
 
-    public init(_ target: ResourceID, at position: Position) {
+    public init(_ target: ResourceID, at position: Position? = nil) {
         self.target = target
         self.position = position
     }
@@ -47,8 +48,7 @@ public struct Desired: Sendable {
 
     /// Adds to what a resource needs: for one that stands on a derived resource (a NIC on the guard's rules).
     public mutating func addReference(from id: ResourceID, to target: ResourceID) {
-        guard let position = positions[id] else { return }
-        needs[id, default: []].append(Reference(target, at: position))
+        needs[id, default: []].append(Reference(target, at: positions[id]))
     }
 
     /// Where the manifest names a resource; nil for a derived one.

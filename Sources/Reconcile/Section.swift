@@ -68,9 +68,11 @@ public struct DesiredLoader: Sendable {
 }
 
 extension Diagnostics {
-    fileprivate func reportDangling(_ target: ResourceID, from: ResourceID, at position: Position, among names: [String]) {
+    fileprivate func reportDangling(
+        _ target: ResourceID, from: ResourceID, at position: Position?, among names: [String]
+    ) {
         report(
-            at: position, width: target.name.count, "\(from) needs \(target), which the manifest does not have",
+            at: position ?? Position(file: "manifest", line: 0, column: 0), width: target.name.count, "\(from) needs \(target), which the manifest does not have",
             hint: Fields.suggestion(for: target.name, in: names))
     }
 }

@@ -119,7 +119,7 @@ struct ReconcilerTests {
             references: [Reference(ResourceID("wall", "w9"), at: Position(file: "house.yaml", line: 7, column: 3))])
         let dangling = desired.danglingReferences(kinds: reconciler.kinds)
         #expect(dangling.map(\.reference.target) == [ResourceID("wall", "w9")])
-        #expect(dangling.map(\.reference.position.line) == [7])
+        #expect(dangling.map(\.reference.position?.line) == [7])
     }
 }
 

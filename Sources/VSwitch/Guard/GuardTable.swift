@@ -1,0 +1,45 @@
+internal import Netlink
+
+/// The bridge-family table that holds every NIC to its own addresses, compiled from all NICs at once.
+///
+/// Chains and rules are the same for one NIC and for thousands: a NIC is a handful of elements in named sets, keyed by
+/// interface name, so that its policy is in the kernel before its interface is.
+///
+///     ports    interface                  every guarded port; others pass untouched
+///     bindm    interface . MAC            the MAC it may send from, and name in ARP and neighbour discovery
+///     bound    interface                  ports that are held to IP addresses: those whose NIC has any
+///     bind4    interface . MAC . IPv4     the IPv4 addresses it may send from and claim by ARP
+///     bind6    interface . MAC . IPv6     likewise for IPv6, and the link-local address of its MAC (RFC 4291, EUI-64)
+///
+/// A NIC without addresses is held to its MAC only, and may not act as a router or a DHCP server. Tagged frames and
+/// ethertypes other than ARP, IPv4 and IPv6 are dropped: a tag would carry a packet past every check.
+enum GuardTable {
+    static let family = NFTable.Family.bridge
+    static let name = "sdagent"
+    /// The ownership mark.
+    static let comment = "sdagent guard"
+
+    static func compile(_ nics: some Sequence<NICSpec>) -> NFTable {
+        var ports = NFSet("ports", key: [.interfaceName])
+        var bound = NFSet("bound", key: [.interfaceName])
+        var macs = NFSet("bindm", key: [.interfaceName, .etherAddress])
+        var ipv4 = NFSet("bind4", key: [.interfaceName, .etherAddress, .ipv4Address])
+        var ipv6 = NFSet("bind6", key: [.interfaceName, .etherAddress, .ipv6Address])
+        for nic in nics {
+            let port = NFValue.interface(nic.interface)
+            let mac = NFValue.mac(nic.mac)
+            ports.insert(NFKey(port))
+            macs.insert(NFKey(port, mac))
+            guard !nic.addresses.isEmpty else { continue }
+            bound.insert(NFKey(port))
+            ipv6.insert(NFKey(port, mac, .address(.v6(.linkLocal(of: nic.mac)))))
+            for address in nic.addresses.map(\.address) {
+                let key = NFKey(port, mac, .address(address))
+                if address.isIPv4 { ipv4.insert(key) } else { ipv6.insert(key) }
+            }
+        }
+        return NFTable(
+            family: family, name: name, comment: comment, sets: [ports, bound, macs, ipv4, ipv6],
+            chains: [GuardChains.entry, GuardChains.arp, GuardChains.ipv4, GuardChains.ipv6])
+    }
+}
