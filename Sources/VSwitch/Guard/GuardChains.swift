@@ -10,15 +10,15 @@ enum GuardChains {
         rules: [
             NFRule([port, .lookup(0, set: "ports", isInverted: true), .verdict(.accept)], comment: "not a port of ours"),
             drop("another's MAC", [port, Ether.source(into: 4), .lookup(0, set: "bindm", isInverted: true)]),
-            dispatch(EtherType.arp, to: "arp"),
-            dispatch(EtherType.ipv4, to: "ipv4"),
-            dispatch(EtherType.ipv6, to: "ipv6"),
+            dispatch(EtherType.arp, to: "check_arp"),
+            dispatch(EtherType.ipv4, to: "check_ipv4"),
+            dispatch(EtherType.ipv6, to: "check_ipv6"),
             drop("neither ARP, IPv4 nor IPv6, or tagged", []),
         ])
 
     /// RFC 826: sender hardware address at 8, sender protocol address at 14.
     static let arp = NFChain(
-        "arp",
+        "check_arp",
         rules: [
             drop(
                 "not ARP for IPv4 over Ethernet",
@@ -38,7 +38,7 @@ enum GuardChains {
         ])
 
     static let ipv4 = NFChain(
-        "ipv4",
+        "check_ipv4",
         rules: [
             drop("DHCP server", UDP.source(67)),
             unboundPasses,
@@ -56,7 +56,7 @@ enum GuardChains {
         ])
 
     static let ipv6 = NFChain(
-        "ipv6",
+        "check_ipv6",
         rules: [
             drop("router advertisement", ICMPv6.type(134)),
             drop("redirect", ICMPv6.type(137)),

@@ -20,7 +20,9 @@ struct Frame {
     static let everybody: [UInt8] = Array(repeating: 0xff, count: 6)
 
     static func ethernet(from source: MACAddress, type: UInt16, _ payload: [UInt8]) -> [UInt8] {
-        everybody + source.bytes + big(type) + payload
+        // Eight bytes at the end are the witness program's; IP counts them in its length, or the bridge would cut them.
+        let end = type == 0x0800 || type == 0x86dd ? [] : [UInt8](repeating: 0, count: 48)
+        return everybody + source.bytes + big(type) + payload + end
     }
 
     static func arp(mac: MACAddress, address: String, operation: UInt16 = 1) -> [UInt8] {
@@ -28,6 +30,7 @@ struct Frame {
     }
 
     static func ipv4(from source: String, udp: [UInt8]) -> [UInt8] {
+        let udp = udp + Array(repeating: 0, count: 24)
         let header: [UInt8] = [0x45, 0] + big(UInt16(20 + udp.count)) + [0, 0, 0, 0, 64, 17, 0, 0]
         var whole = header + ip(source) + [255, 255, 255, 255]
         let sum = stride(from: 0, to: 20, by: 2).reduce(UInt32(0)) { $0 + UInt32(whole[$1]) << 8 + UInt32(whole[$1 + 1]) }
@@ -41,12 +44,14 @@ struct Frame {
     }
 
     static func ipv6(from source: String, _ next: UInt8, _ payload: [UInt8], hopLimit: UInt8 = 255) -> [UInt8] {
-        [0x60, 0, 0, 0] + big(UInt16(payload.count)) + [next, hopLimit] + ip(source) + ip("ff02::1") + payload
+        let payload = payload + [253, 1, 0, 0, 0, 0, 0, 0]
+        return [0x60, 0, 0, 0] + big(UInt16(payload.count)) + [next, hopLimit] + ip(source) + ip("ff02::1") + payload
     }
 
     /// A neighbour solicitation (135) or advertisement (136), with an option that names a MAC.
     static func neighbour(_ type: UInt8, target: String, option: UInt8? = nil, mac: MACAddress? = nil) -> [UInt8] {
-        let options = option.map { [$0, 1] + (mac?.bytes ?? []) } ?? []
+        var options: [UInt8] = []
+        if let option, let mac { options = [option, 1] + mac.bytes }
         return [type, 0, 0, 0, 0, 0, 0, 0] + ip(target) + options
     }
 

@@ -141,10 +141,10 @@ struct GuardTests {
 
     @Test func `drift is repaired, a removed NIC takes its elements with it, and no NIC means no table`() async throws {
         try await onStage(addresses: ["10.0.0.1"]) { stage in
-            try await stage.space.run("nft", "flush", "chain", "bridge", "sdagent", "arp")
+            try await stage.space.run("nft", "flush", "chain", "bridge", "sdagent", "check_arp")
             #expect(await stage.node.plan(stage.desired).pending.map(\.id.description) == ["guard/bridge"])
             #expect(await stage.node.apply(stage.desired).exitCode == 0)
-            #expect(try await stage.space.run("nft", "list", "chain", "bridge", "sdagent", "arp").contains("another's MAC"))
+            #expect(try await stage.space.run("nft", "list", "chain", "bridge", "sdagent", "check_arp").contains("another's MAC"))
 
             #expect(await stage.node.apply(stage.desired([stage.nicB])).exitCode == 0)
             #expect(try await !stage.space.run("nft", "list", "ruleset").contains("a-net0"))
