@@ -15,8 +15,11 @@ enum PortIPv6 {
     }()
 
     /// Switches it off, in the network namespace of the calling thread.
-    static func switchOff(_ name: InterfaceName) throws(Errno) {
+    static func switchOff(_ name: InterfaceName) throws(Errno) { try set(name, isDisabled: true) }
+
+    /// Switches it off or on, in the network namespace of the calling thread.
+    static func set(_ name: InterfaceName, isDisabled: Bool) throws(Errno) {
         guard isPresent else { return }
-        try Sysctl.write("net/ipv6/conf/\(name)/disable_ipv6", "1")
+        try Sysctl.write("net/ipv6/conf/\(name)/disable_ipv6", isDisabled ? "1" : "0")
     }
 }

@@ -1,0 +1,35 @@
+internal import Manifest
+internal import Netlink
+public import Reconcile
+
+extension SwitchKind {
+    /// The section `switches` of the manifest: a bridge for each, and an uplink for each port that it borrows.
+    public static let section = Section("switches") { entry, desired, diagnostics in
+        guard ResourceName.check(entry.entry, of: name, diagnostics) else { return }
+        var fields = Fields(entry.entry.value, of: "switch '\(entry.name)'", diagnostics)
+        let mtu = fields.int("mtu", in: 68...65_535) ?? 1500
+        var positions: [Position] = []
+        let uplinks = fields.list("uplinks") { item, diagnostics in
+            let expecting = "an interface name of at most \(InterfaceName.maximumLength) bytes"
+            let what = "'uplinks' of switch '\(entry.name)'"
+            let uplink = item.value(InterfaceName.self, as: what, expecting: expecting, diagnostics)
+            if uplink != nil { positions.append(item.position) }
+            return uplink
+        }
+        fields.finish()
+
+        desired.add(
+            SwitchKind.self, entry.name, SwitchSpec(name: entry.name, mtu: UInt32(mtu), uplinks: uplinks),
+            at: entry.entry.keyPosition)
+        for (uplink, position) in zip(uplinks, positions) {
+            let spec = UplinkSpec(interface: uplink, switchName: entry.name)
+            if let first = desired.specs(of: UplinkKind.self)[spec.resourceName] {
+                diagnostics.report(
+                    at: position, width: uplink.description.count,
+                    "\(uplink) is borrowed twice", hint: "by switch '\(first.switchName)' already; name it once")
+            }
+            let target = Reference(SwitchKind.id(entry.name), at: position)
+            desired.add(UplinkKind.self, spec.resourceName, spec, references: [target], at: position)
+        }
+    }
+}

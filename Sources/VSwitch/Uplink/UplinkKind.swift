@@ -1,0 +1,188 @@
+public import Netlink
+public import Reconcile
+internal import Syscall
+internal import SystemPackage
+
+/// What the node shows of an uplink.
+public struct UplinkObservation: Hashable, Sendable {
+    /// The port; nil if the node has none of this name.
+    public var link: Link?
+    /// The switch whose mark it carries; nil if it is not borrowed.
+    public var borrower: String?
+    /// The name of the bridge or bond that it is a port of.
+    public var master: InterfaceName?
+    /// The index of the bridge of the wanted switch, if it is there and ours.
+    public var bridge: Int32?
+    /// Addresses of the port itself, which it would lose the use of.
+    public var addresses: [IPPrefix] = []
+}
+
+/// Ports of the machine that switches borrow: marked by an alternative name, given back as they were.
+public struct UplinkKind: ResourceKind {
+    public static let name = "uplink"
+
+    let links: LinkListing
+
+    /// Uplinks in the namespace of the listing, which other kinds of this part share.
+    public init(links: LinkListing) { self.links = links }
+
+    public func observe(_ desired: Desired) async throws -> [String: UplinkObservation] {
+        let listing = try links.shared()
+        let specs = desired.specs(of: Self.self)
+        let names = Dictionary(listing.map { ($0.index, $0.name) }) { first, _ in first }
+        var bridges: [String: Int32] = [:]
+        for link in listing {
+            if let name = SwitchKind.owner(of: link) { bridges[name] = link.index }
+        }
+        var seen = specs.mapValues { _ in UplinkObservation() }
+        for link in listing {
+            let mark = UplinkMark(of: link)
+            let name = link.name.description
+            guard mark != nil || specs[name] != nil else { continue }
+            var observation = UplinkObservation()
+            observation.link = link
+            observation.borrower = mark?.switchName
+            observation.master = link.master.flatMap { names[$0] }
+            observation.bridge = specs[name].flatMap { bridges[$0.switchName] }
+            seen[name] = observation
+        }
+        try addAddresses(&seen)
+        return seen
+    }
+
+    /// Addresses matter only on ports that are yet to be borrowed: most looks need none.
+    private func addAddresses(_ seen: inout [String: UplinkObservation]) throws(NetlinkError) {
+        guard seen.values.contains(where: { $0.link != nil && $0.borrower == nil }) else { return }
+        var socket = try links.location.socket(.route)
+        // An IPv6 link-local address is the kernel's own doing.
+        let addresses = try socket.addresses().filter { $0.scope != 253 || $0.prefix.isIPv4 }
+        for (name, observation) in seen {
+            guard let index = observation.link?.index else { continue }
+            seen[name]?.addresses = addresses.filter { $0.link == index }.map(\.prefix).sorted()
+        }
+    }
+
+    public func diff(name: String, spec: UplinkSpec?, observation: UplinkObservation?) -> Change {
+        guard let spec else { return observation?.borrower != nil ? .delete : .none }
+        guard let observation, let link = observation.link else {
+            return .unsupported(reason: "this node has no link named \(spec.interface)")
+        }
+        if link.isLoopback || link.kind == .bridge {
+            return .conflict(reason: "\(spec.interface) cannot be a port of a bridge; name a physical port")
+        }
+        guard let borrower = observation.borrower else { return Self.borrowing(spec, observation) }
+        if borrower != spec.switchName {
+            return .replace(reason: "it moves from switch '\(borrower)'", [FieldChange("switch", to: spec.switchName)])
+        }
+        var fields: [FieldChange] = []
+        if observation.bridge == nil || link.master != observation.bridge {
+            fields.append(FieldChange("switch", from: observation.master?.description, to: spec.switchName))
+        }
+        if !link.isUp { fields.append(FieldChange("state", from: "down", to: "up")) }
+        if link.isIPv6Disabled == false { fields.append(FieldChange("ipv6 of the port", from: "on", to: "off")) }
+        return fields.isEmpty ? .none : .update(fields)
+    }
+
+    private static func borrowing(_ spec: UplinkSpec, _ observation: UplinkObservation) -> Change {
+        if let master = observation.master {
+            return .conflict(
+                reason: "\(spec.interface) is a port of \(master), which is not ours; take it out with "
+                    + "`ip link set \(spec.interface) nomaster`")
+        }
+        guard observation.addresses.isEmpty else {
+            let list = observation.addresses.map(\.description).joined(separator: ", ")
+            return .conflict(
+                reason: "\(spec.interface) has addresses of its own (\(list)), which would be cut off; move them to a "
+                    + "router's interface on switch '\(spec.switchName)' first")
+        }
+        return .create([FieldChange("switch", to: spec.switchName)])
+    }
+
+    public func perform(_ steps: [Step<UplinkSpec, UplinkObservation>], desired: Desired) async -> [StepOutcome] {
+        defer { links.forget() }
+        // Uplinks are few: one after the other, so that a failure of one is its own.
+        return steps.map { step in
+            do throws(NetlinkError) {
+                try perform(step)
+                return .done
+            } catch {
+                return .failed("\(error)")
+            }
+        }
+    }
+}
+
+extension UplinkKind {
+    private func perform(_ step: Step<UplinkSpec, UplinkObservation>) throws(NetlinkError) {
+        guard let link = step.observation?.link else { return }
+        var socket = try links.location.socket(.route)
+        switch step.change {
+        case .create:
+            if let spec = step.spec { try borrow(link, spec, marking: true, &socket) }
+        case .update:
+            if let spec = step.spec { try borrow(link, spec, marking: false, &socket) }
+        case .replace:
+            try giveBack(link, &socket)
+            if let spec = step.spec, let now = try socket.link(named: link.name) {
+                try borrow(now, spec, marking: true, &socket)
+            }
+        case .delete: try giveBack(link, &socket)
+        case .none, .orphan, .waiting, .conflict, .unsupported: break
+        }
+    }
+
+    private func borrow(
+        _ link: Link, _ spec: UplinkSpec, marking: Bool, _ socket: inout NetlinkSocket
+    ) throws(NetlinkError) {
+        let name = SwitchSpec.bridge(of: spec.switchName)
+        guard let bridge = try socket.link(named: name), SwitchKind.owner(of: bridge) == spec.switchName else {
+            let words = "it has no bridge of ours"
+            let cause = NetlinkError.Cause.refused(.noSuchAddressOrDevice, words: words, offset: nil)
+            throw NetlinkError(operation: "find switch", subject: spec.switchName, cause: cause)
+        }
+        if marking {
+            // The mark comes first: a port that is enslaved without it would never be given back.
+            var mark = MessageWriter()
+            mark.addAlternativeName(UplinkMark(spec.switchName, on: link).text, to: .index(link.index))
+            try socket.request(one: mark, about: "\(link.name)")
+        }
+        try setIPv6(of: link.name, isDisabled: true)
+        var change = LinkChange()
+        change.master = bridge.index
+        change.addressGeneration = link.addressGeneration == nil ? nil : AddressGeneration.none
+        change.isUp = true
+        var writer = MessageWriter()
+        writer.changeLink(.index(link.index), change)
+        try socket.request(one: writer, about: "\(link.name)")
+    }
+
+    private func giveBack(_ link: Link, _ socket: inout NetlinkSocket) throws(NetlinkError) {
+        guard let mark = UplinkMark(of: link) else { return }
+        let bridge = try socket.link(named: SwitchSpec.bridge(of: mark.switchName))
+        var change = LinkChange()
+        // Only out of our own bridge: somebody else may have put it into another since.
+        if let bridge, link.master == bridge.index { change.master = 0 }
+        if !mark.wasUp { change.isUp = false }
+        if link.addressGeneration != nil { change.addressGeneration = mark.addressGeneration }
+        var writer = MessageWriter()
+        writer.changeLink(.index(link.index), change)
+        try socket.request(one: writer, about: "\(link.name)")
+        if !mark.wasIPv6Disabled { try setIPv6(of: link.name, isDisabled: false) }
+        // The mark goes last: whatever failed before is tried again.
+        var last = MessageWriter()
+        last.removeAlternativeName(mark.text, from: .index(link.index))
+        try socket.request(one: last, about: "\(link.name)")
+    }
+
+    private func setIPv6(of name: InterfaceName, isDisabled: Bool) throws(NetlinkError) {
+        do throws(Errno) {
+            let failure = try links.location.run { () -> Errno? in
+                do throws(Errno) { try PortIPv6.set(name, isDisabled: isDisabled) } catch { return error }
+                return nil
+            }
+            if let failure { throw failure }
+        } catch {
+            throw NetlinkError(operation: "set disable_ipv6 of", subject: "\(name)", cause: .system(error))
+        }
+    }
+}
