@@ -111,7 +111,9 @@ import Testing
     @Test func aFullyProvisionedUnitGivesNothingBack() {
         let full = UnitScript.profile(thin: false)
         #expect(throws: Sense.invalidOpcode) { try decode("42 00 00 00 00 00 00 00 18 00", full) }
-        #expect(throws: Sense.invalidCommandField(byte: 1, bit: 3)) { try decode("41 08 00 00 00 00 00 00 01 00", full) }
+        #expect(throws: Sense.invalidCommandField(byte: 1, bit: 3)) {
+            try decode("41 08 00 00 00 00 00 00 01 00", full)
+        }
     }
 
     /// What the list of supported opcodes says and what is decoded are the same, for every opcode and service action.
