@@ -1,4 +1,4 @@
-internal import Collections
+internal import DequeModule
 internal import IOLoop
 internal import Syscall
 internal import SystemPackage

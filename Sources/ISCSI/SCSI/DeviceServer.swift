@@ -64,6 +64,11 @@ public struct DeviceServer: Sendable {
         for index in nexuses.indices where index != nexus { nexuses[index]?.attentions.raise(attention) }
     }
 
+    /// Tells one nexus at its next command.
+    public mutating func raise(_ attention: UnitAttention, for nexus: Int) {
+        if nexuses.indices.contains(nexus) { nexuses[nexus]?.attentions.raise(attention) }
+    }
+
     /// The volume has another size now.
     public mutating func resize(bytes: UInt64) {
         let geometry = LogicalUnitGeometry(

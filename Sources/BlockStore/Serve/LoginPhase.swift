@@ -1,0 +1,58 @@
+internal import IOLoop
+internal import ISCSI
+internal import Logging
+internal import Syscall
+
+/// The login of a connection: requests to the negotiation, answers to the wire, and the step into the session.
+extension Connection {
+    /// Takes a login request with its text.
+    func handle(_ request: LoginRequest, _ data: UnsafeRawBufferPointer) {
+        // The negotiation's answer is on its way: a second request at the same time is one too many.
+        guard established == nil, controls.isEmpty else { return fail("two login requests at once") }
+        let step = login.receive(request, text: data) { registry.admit($0, at: portal) }
+        switch step {
+        case .answer(let response, let text):
+            enqueue(ControlPDU(kind: .login(response), data: text))
+        case .refuse(let response, let reason):
+            registry.log.notice("\(peer): login refused: \(reason)")
+            phase = .leaving
+            enqueue(ControlPDU(kind: .login(response), sequel: .closes))
+        case .established(let response, let text, let parameters):
+            established = parameters
+            let answer = ControlPDU(kind: .login(response), data: text, sequel: .establishes)
+            guard !parameters.isDiscovery, let old = registry.sessions[parameters.identity] else {
+                return enter(parameters, answer)
+            }
+            // Session reinstatement (RFC 7143 section 6.3.5): the old session's tasks come to rest first.
+            registry.log.info("\(peer): \(parameters.initiatorName) comes back; its old session ends")
+            old.connection.endings.append { [self] in
+                if phase == .login { enter(parameters, answer) }
+            }
+            old.connection.close()
+        }
+    }
+
+    /// Makes the session and answers.
+    private func enter(_ parameters: SessionParameters, _ answer: ControlPDU) {
+        let target = parameters.targetName.flatMap { registry.targets[$0] }
+        guard parameters.isDiscovery || target != nil else { return fail("the target has been removed meanwhile") }
+        let session = Session(parameters, target, self)
+        self.session = session
+        registry.sessions.add(session)
+        enqueue(answer)
+    }
+
+    /// The last login answer has gone.
+    func beginFullFeature() {
+        guard let parameters = established, phase == .login else { return }
+        if let loginTimer { loop.cancel(loginTimer) }
+        loginTimer = nil
+        phase = .fullFeature
+        framing = parameters.framing
+        statSN = parameters.nextStatSN
+        window = CommandWindow(first: parameters.firstCmdSN)
+        text = TextExchange(parameters)
+        registry.log.info(
+            "\(peer): \(parameters.initiatorName) logged in to \(parameters.targetName ?? "discovery")")
+    }
+}

@@ -1,0 +1,106 @@
+internal import IOLoop
+internal import ISCSI
+internal import Logging
+internal import Syscall
+
+/// How much a server takes on.
+struct ServeLimits: Sendable {
+    /// Connections that have not logged in yet, of the whole server.
+    var unauthenticated = 64
+    /// Connections of one portal.
+    var connectionsPerPortal = 512
+    /// From accept to the full feature phase.
+    var loginDeadline: Duration = .seconds(15)
+}
+
+/// A target as it is served: its units, who may come, where it is found. Owned by the registry.
+final class ServedTarget {
+    let name: String
+    var access: TargetAccess
+    /// The portals at which it answers, as configured.
+    var portals: [SocketAddress]
+    var units: [UInt16: LogicalUnit] = [:]
+    static let portalGroupTag: UInt16 = 1
+
+    init(name: String, access: TargetAccess, portals: [SocketAddress]) {
+        self.name = name
+        self.access = access
+        self.portals = portals
+    }
+
+    /// Numbers of its units, ascending.
+    var unitNumbers: [UInt16] { units.keys.sorted() }
+}
+
+/// Everything that is served on one loop: targets, portals, sessions, connections. Confined to the loop; the
+/// `TargetServer` changes it between batches.
+final class TargetRegistry {
+    let loop: Loop
+    let log: Logger
+    let limits: ServeLimits
+    var offers: TargetOffers
+    var targets: [String: ServedTarget] = [:]
+    var portals: [SocketAddress: Portal] = [:]
+    var sessions = SessionTable()
+    private(set) var connections: [ObjectIdentifier: Connection] = [:]
+
+    init(on loop: Loop, log: Logger, limits: ServeLimits) {
+        self.loop = loop
+        self.log = log
+        self.limits = limits
+        offers = TargetOffers()
+        // A burst has to fit into one buffer.
+        offers.maxBurst = min(offers.maxBurst, UInt32(clamping: loop.buffers.largest))
+        offers.firstBurst = min(offers.firstBurst, offers.maxBurst)
+    }
+
+    // MARK: Connections
+
+    var unauthenticatedCount: Int { connections.values.count { $0.phase == .login } }
+
+    func add(_ connection: Connection) {
+        connections[ObjectIdentifier(connection)] = connection
+    }
+
+    func connectionEnded(_ connection: Connection) {
+        if let session = connection.session {
+            session.end()
+            sessions.remove(session)
+        }
+        connections[ObjectIdentifier(connection)] = nil
+        connection.portal.connectionEnded()
+    }
+
+    // MARK: Login
+
+    /// Decides whether a login may go on.
+    func admit(_ subject: LoginSubject, at portal: Portal) -> LoginAdmission {
+        guard let name = subject.targetName else {
+            return .open(TargetAccess(), portalGroupTag: ServedTarget.portalGroupTag, alias: nil)
+        }
+        guard let target = targets[name], target.portals.contains(portal.address) else { return .refuse(.notFound) }
+        if subject.tsih != 0 {
+            // A further connection of a session that has one already (MaxConnections=1).
+            return .refuse(sessions.contains(tsih: subject.tsih) ? .tooManyConnections : .sessionDoesNotExist)
+        }
+        return .open(target.access, portalGroupTag: ServedTarget.portalGroupTag, alias: nil)
+    }
+
+    /// What an initiator may know of: the targets that would let it in, with the portals where they answer.
+    func discovered(by initiatorName: String, at local: SocketAddress) -> [DiscoveredTarget] {
+        targets.values.filter { $0.access.admits(initiatorName) }.sorted { $0.name < $1.name }.map { target in
+            let portals = target.portals.map { portal in
+                // A wildcard portal is known by the address that the initiator came to.
+                let bound = self.portals[portal]?.bound ?? portal
+                let shown = bound.isUnspecified ? local.with(port: bound.port) : bound
+                return DiscoveredTarget.Portal(address: "\(shown)", groupTag: ServedTarget.portalGroupTag)
+            }
+            return DiscoveredTarget(name: target.name, portals: portals)
+        }
+    }
+
+    /// Sessions of a target.
+    func sessions(of target: ServedTarget) -> [Session] {
+        sessions.all.filter { $0.target === target }
+    }
+}
