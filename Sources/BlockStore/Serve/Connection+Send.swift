@@ -21,8 +21,8 @@ enum SentItem {
     case control(bytes: Int, ControlPDU.Sequel)
 }
 
-/// The sending side: a queue of tasks and control PDUs, turned into PDUs only when they go out, so that sequence numbers
-/// are those of the wire's order.
+/// The sending side: a queue of tasks and control PDUs, turned into PDUs only when they go out, so that sequence
+/// numbers are those of the wire's order.
 extension Connection {
     /// Puts a task into the queue, to send what its `output` says.
     func enqueue(_ slot: UInt16, _ output: ServedTask.Output) {

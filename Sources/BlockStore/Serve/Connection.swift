@@ -131,8 +131,8 @@ final class Connection: DiskClient {
         close()
     }
 
-    /// Ends the connection at once: no further answer, tasks are aborted, and what the kernel or a disk still works on is
-    /// waited for.
+    /// Ends the connection at once: no further answer, tasks are aborted, and what the kernel or a disk still works on
+    /// is waited for.
     func close() {
         guard phase != .closing else { return }
         phase = .closing

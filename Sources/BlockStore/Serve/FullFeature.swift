@@ -13,8 +13,8 @@ extension Connection {
     /// Bytes of requests that one session may have us hold.
     private static let maxHeldBytes = 1 << 20
 
-    /// Takes a PDU with its whole data segment: everything but SCSI commands and their data, which go their own way, and
-    /// held commands, which come here too.
+    /// Takes a PDU with its whole data segment: everything but SCSI commands and their data, which go their own way,
+    /// and held commands, which come here too.
     func handle(_ pdu: InitiatorPDU, _ data: UnsafeRawBufferPointer) {
         switch (phase, pdu) {
         case (.login, .login(let request)):
