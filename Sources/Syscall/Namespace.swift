@@ -14,9 +14,11 @@ public struct NetworkNamespace: ~Copyable, Sendable {
     /// - Throws: ENOENT if there is none; EINVAL for a name with a '/' in it, or a name of one or two dots.
     public init(_ reference: String) throws(Errno) {
         if reference.utf8.first != UInt8(ascii: "/") {
-            let legal = !reference.isEmpty && reference != "." && reference != ".." && !reference.utf8.contains(where: {
-                $0 == UInt8(ascii: "/") || $0 == 0
-            })
+            let legal =
+                !reference.isEmpty && reference != "." && reference != ".."
+                && !reference.utf8.contains(where: {
+                    $0 == UInt8(ascii: "/") || $0 == 0
+                })
             guard legal else { throw .invalidArgument }
             try self.init(path: "/run/netns/" + reference)
         } else {

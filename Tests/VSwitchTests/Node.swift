@@ -12,7 +12,7 @@ struct Node {
     init(_ space: TestNamespace) {
         self.space = space
         let links = LinkListing(in: .namespace(space.name))
-        reconciler = Reconciler(kinds: [SwitchKind(links: links), NICKind(links: links)])
+        reconciler = Reconciler(kinds: [SwitchKind(links: links), UplinkKind(links: links), NICKind(links: links)])
     }
 
     /// Runs the body on a node of its own.

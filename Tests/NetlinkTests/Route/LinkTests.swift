@@ -59,14 +59,17 @@ struct LinkTests {
             let link = try #require(try socket.link(named: name("tap0")))
             #expect(link.kind == .tun && !link.isUp)
             let tun = try #require(link.tun)
-            #expect(tun.isTap && tun.isMultiQueue && tun.hasVirtioHeader && tun.isPersistent && !tun.hasPacketInformation)
+            #expect(
+                tun.isTap && tun.isMultiQueue && tun.hasVirtioHeader && tun.isPersistent && !tun.hasPacketInformation)
             #expect(tun.owner == 1234 && tun.group == 5678)
             let shown = try await space.run("ip", "-d", "link", "show", "tap0")
             for words in ["type tap", "multi_queue", "vnet_hdr on", "persist on", "pi off", "user 1234", "group 5678"] {
                 #expect(shown.contains(words), "\(words) in \(shown)")
             }
             let changed = try location.run { () -> Errno? in
-                do throws(Errno) { try Tap.setAccess("tap0", to: Tap.Access(owner: 99, group: 98)) } catch { return error }
+                do throws(Errno) { try Tap.setAccess("tap0", to: Tap.Access(owner: 99, group: 98)) } catch {
+                    return error
+                }
                 return nil
             }
             #expect(changed == nil)

@@ -8,7 +8,9 @@ struct NameTests {
         #expect(InterfaceName.derived(from: text).description == text)
     }
 
-    @Test(arguments: ["", ".", "..", "1234567890123456", "a/b", "a:b", "a b", "tap%d", "a\tb", "ä", "a\u{0}b", "a\u{7f}"])
+    @Test(arguments: [
+        "", ".", "..", "1234567890123456", "a/b", "a:b", "a b", "tap%d", "a\tb", "ä", "a\u{0}b", "a\u{7f}",
+    ])
     func `an illegal interface name is refused, and a legal one derived`(text: String) throws {
         #expect(InterfaceName(text) == nil)
         let derived = InterfaceName.derived(from: text)
@@ -18,7 +20,8 @@ struct NameTests {
 
     /// Names on running nodes depend on these: a change here is a change of every tap.
     @Test(arguments: [
-        ("a-very-long-machine-name-net0", "a-very-za1hrgz"), ("a-very-long-machine-name-net1", "a-very-msew49y"), ("", "if-v4tbvm6"),
+        ("a-very-long-machine-name-net0", "a-very-za1hrgz"), ("a-very-long-machine-name-net1", "a-very-msew49y"),
+        ("", "if-v4tbvm6"),
     ])
     func `a derived interface name never changes between releases`(text: String, name: String) {
         #expect(InterfaceName.derived(from: text).description == name)
@@ -38,7 +41,9 @@ struct NameTests {
         #expect(mac.replacingFirstByte(with: 0xfe).description == "fe:c6:0f:68:2c:be")
     }
 
-    @Test(arguments: ["", "52:54:00:12:34", "52:54:00:12:34:5", "52:54:00:12:34:56:", "52-54-00-12-34-56", "g2:54:00:12:34:56"])
+    @Test(arguments: [
+        "", "52:54:00:12:34", "52:54:00:12:34:5", "52:54:00:12:34:56:", "52-54-00-12-34-56", "g2:54:00:12:34:56",
+    ])
     func `a text that is no MAC address is refused`(text: String) { #expect(MACAddress(text) == nil) }
 
     @Test func `a MAC address is read in either case and printed in lower case`() {

@@ -13,7 +13,9 @@ struct NamespaceTests {
         return desired
     }
 
-    private func nic(_ machine: String, in space: String, _ addresses: [String], gateways: [String] = []) throws -> NICSpec {
+    private func nic(_ machine: String, in space: String, _ addresses: [String], gateways: [String] = []) throws
+        -> NICSpec
+    {
         let eth0 = try #require(InterfaceName("eth0"))
         let prefixes = try addresses.map { try #require(IPPrefix($0)) }
         return NICSpec(
@@ -26,7 +28,8 @@ struct NamespaceTests {
         try await TestNamespace.with { one in
             try await TestNamespace.with { two in
                 try await Node.with { node in
-                    let first = try nic("c1", in: one.name, ["10.10.0.10/24", "fd00:10::10/64"], gateways: ["10.10.0.1", "fd00:10::1"])
+                    let first = try nic(
+                        "c1", in: one.name, ["10.10.0.10/24", "fd00:10::10/64"], gateways: ["10.10.0.1", "fd00:10::1"])
                     let second = try nic("c2", in: two.name, ["10.10.0.11/24", "fd00:10::11/64"])
                     let wanted = desired(first, second)
                     #expect(await node.apply(wanted) == [])
@@ -34,10 +37,12 @@ struct NamespaceTests {
                     try await one.run("ping", "-6", "-c1", "-W2", "fd00:10::11")
                     let shown = try await one.run("ip", "-d", "addr", "show", "eth0")
                     for words in [
-                        "link/ether \(first.mac)", "mtu 1400", "inet 10.10.0.10/24 brd 10.10.0.255", "inet6 fd00:10::10/64",
+                        "link/ether \(first.mac)", "mtu 1400", "inet 10.10.0.10/24 brd 10.10.0.255",
+                        "inet6 fd00:10::10/64",
                     ] { #expect(shown.contains(words), "\(words) in \(shown)") }
                     #expect(try await one.run("ip", "route").contains("default via 10.10.0.1 dev eth0 proto 201"))
-                    #expect(try await one.run("ip", "-6", "route").contains("default via fd00:10::1 dev eth0 proto 201"))
+                    #expect(
+                        try await one.run("ip", "-6", "route").contains("default via fd00:10::1 dev eth0 proto 201"))
                     #expect(await node.plan(wanted) == [])
 
                     let before = try node.links()
@@ -59,7 +64,8 @@ struct NamespaceTests {
                 try await inside.run("ip", "route", "add", "198.51.100.0/24", "via", "10.10.0.7")
                 #expect(await node.plan(desired(first)) == [])
 
-                let second = try nic("c1", in: inside.name, ["10.10.0.10/24", "10.10.0.20/32", "fd00:10::5/64"], gateways: ["10.10.0.2"])
+                let second = try nic(
+                    "c1", in: inside.name, ["10.10.0.10/24", "10.10.0.20/32", "fd00:10::5/64"], gateways: ["10.10.0.2"])
                 #expect(await node.plan(desired(second)) == ["nic/c1/net0 update"])
                 #expect(await node.apply(desired(second)) == [])
                 let addresses = try await inside.run("ip", "-o", "addr", "show", "eth0")
@@ -83,7 +89,9 @@ struct NamespaceTests {
     @Test func `an address without a subnet gets a gateway on the link`() async throws {
         try await TestNamespace.with { inside in
             try await Node.with { node in
-                let wanted = desired(try nic("c1", in: inside.name, ["10.10.0.10/32", "fd00:10::5/128"], gateways: ["10.10.0.1", "fe80::1"]))
+                let wanted = desired(
+                    try nic(
+                        "c1", in: inside.name, ["10.10.0.10/32", "fd00:10::5/128"], gateways: ["10.10.0.1", "fe80::1"]))
                 #expect(await node.apply(wanted) == [])
                 #expect(try await inside.run("ip", "route").contains("default via 10.10.0.1 dev eth0 proto 201 onlink"))
                 #expect(await node.plan(wanted) == [])
@@ -98,7 +106,8 @@ struct NamespaceTests {
                     try nic("c1", in: "sdt-no-such-namespace", []), try nic("c2", in: inside.name, ["10.10.0.2/24"]))
                 let left = await node.apply(wanted)
                 #expect(left.count == 1)
-                #expect(left[0].hasPrefix("nic/c1/net0 unsupported: there is no network namespace 'sdt-no-such-namespace'"))
+                #expect(
+                    left[0].hasPrefix("nic/c1/net0 unsupported: there is no network namespace 'sdt-no-such-namespace'"))
                 #expect(try await inside.run("ip", "addr").contains("10.10.0.2/24"))
             }
         }
@@ -109,7 +118,8 @@ struct NamespaceTests {
             try await Node.with { node in
                 try await inside.run("ip", "link", "add", "eth0", "type", "bridge")
                 let left = await node.apply(desired(try nic("c1", in: inside.name, ["10.10.0.2/24"])))
-                #expect(left.count == 1 && left[0].hasPrefix("nic/c1/net0 failed: create veth pair c1-net0: File exists"))
+                #expect(
+                    left.count == 1 && left[0].hasPrefix("nic/c1/net0 failed: create veth pair c1-net0: File exists"))
                 #expect(try node.links().map(\.name.description) == ["lo", "blue"])
             }
         }

@@ -87,7 +87,8 @@ struct TapTests {
         try await Node.with { node in
             #expect(await node.apply(desired()) == [])
             for flags in [
-                ["vnet_hdr"], ["multi_queue"], ["multi_queue", "vnet_hdr", "pi"], ["multi_queue", "vnet_hdr", "user", "5"],
+                ["vnet_hdr"], ["multi_queue"], ["multi_queue", "vnet_hdr", "pi"],
+                ["multi_queue", "vnet_hdr", "user", "5"],
             ] {
                 try await output(of: node.space.inside(["ip", "tuntap", "add", "vm1-net0", "mode", "tap"] + flags))
                 try await node.space.run("ip", "link", "set", "vm1-net0", "alias", "sdagent nic/vm1/net0")

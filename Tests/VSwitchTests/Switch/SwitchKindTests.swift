@@ -65,7 +65,8 @@ struct SwitchKindTests {
             let wanted = desired(SwitchSpec(name: "blue"), SwitchSpec(name: "red"), SwitchSpec(name: "green"))
             let left = await node.apply(wanted)
             #expect(left.count == 2)
-            #expect(left.contains { $0.hasPrefix("switch/blue conflict: a bridge link named blue exists and is not ours") })
+            #expect(
+                left.contains { $0.hasPrefix("switch/blue conflict: a bridge link named blue exists and is not ours") })
             #expect(left.contains { $0.hasPrefix("switch/red conflict: a veth link named red exists and is not ours") })
             #expect(try node.links().filter { $0.name.description != "green" } == before)
             #expect(await node.apply(Desired()) == [])

@@ -1,0 +1,96 @@
+import Netlink
+import Reconcile
+import TestSupport
+import Testing
+import VSwitch
+
+@Suite(.enabled(if: TestNamespace.isPossible))
+struct UplinkTests {
+    /// A switch that borrows ports; references as the manifest gives them.
+    private func desired(_ name: String = "wan", _ ports: String...) throws -> Desired {
+        var desired = Desired()
+        desired.add(SwitchSpec(name: name))
+        for port in ports {
+            let spec = UplinkSpec(interface: try #require(InterfaceName(port)), switchName: name)
+            desired.add(UplinkKind.self, port, spec)
+        }
+        return desired
+    }
+
+    /// A port of the machine: a veth end stands for a physical one.
+    private func addPort(_ node: Node, _ name: String) async throws {
+        try await node.space.run("ip", "link", "add", name, "type", "veth", "peer", "name", "\(name)-peer")
+    }
+
+    @Test func `a port is borrowed and given back as it was`() async throws {
+        try await Node.with { node in
+            for port in ["eth1", "eth2"] { try await addPort(node, port) }
+            try await node.space.run("ip", "link", "set", "eth2", "up")
+            try await node.space.run("ip", "link", "set", "eth2", "addrgenmode", "random")
+            let before = try [node.steady("eth1"), node.steady("eth2")]
+            let wanted = try desired("wan", "eth1", "eth2")
+            #expect(await node.plan(wanted) == ["switch/wan create", "uplink/eth1 create", "uplink/eth2 create"])
+            #expect(await node.apply(wanted) == [])
+            let shown = try await node.space.run("ip", "-d", "link", "show", "eth1")
+            for words in ["master wan", ",UP", "altname sdagent.uplink.000.wan", "addrgenmode none"] {
+                #expect(shown.contains(words), "\(words) in \(shown)")
+            }
+            #expect(await node.plan(wanted) == [])
+            let bridged = try await node.space.run("bridge", "link")
+            #expect(bridged.contains("eth1") && bridged.contains("eth2"))
+
+            #expect(await node.apply(try desired("wan", "eth2")) == [])
+            #expect(try node.steady("eth1") == before[0])
+            #expect(await node.apply(Desired()) == [])
+            #expect(try node.steady("eth2") == before[1])
+            let names = try node.names()
+            #expect(names == ["eth1", "eth1-peer", "eth2", "eth2-peer", "lo"])
+        }
+    }
+
+    @Test func `a missing port is reported, and the rest converges`() async throws {
+        try await Node.with { node in
+            try await addPort(node, "eth1")
+            let left = await node.apply(try desired("wan", "eth0", "eth1"))
+            #expect(left == ["uplink/eth0 unsupported: this node has no link named eth0"])
+            let port = try node.link("eth1")
+            #expect(port?.master == (try node.link("wan")?.index))
+        }
+    }
+
+    @Test func `a port in use is a conflict and is not touched`() async throws {
+        try await Node.with { node in
+            for port in ["eth1", "eth2"] { try await addPort(node, port) }
+            try await node.space.run("ip", "addr", "add", "192.0.2.5/24", "dev", "eth1")
+            try await node.space.run("ip", "link", "add", "other", "type", "bridge")
+            try await node.space.run("ip", "link", "set", "eth2", "master", "other")
+            let before = try [node.link("eth1"), node.link("eth2")]
+            let left = await node.apply(try desired("wan", "eth1", "eth2", "lo"))
+            #expect(left.count == 3)
+            #expect(left[0].hasPrefix("uplink/eth1 conflict: eth1 has addresses of its own (192.0.2.5/24)"))
+            #expect(left[1].hasPrefix("uplink/eth2 conflict: eth2 is a port of other, which is not ours"))
+            #expect(left[2].hasPrefix("uplink/lo conflict: lo cannot be a port of a bridge"))
+            #expect(try [node.link("eth1"), node.link("eth2")] == before)
+            #expect(await node.apply(Desired()) == [])
+            #expect(try [node.link("eth1"), node.link("eth2")] == before)
+        }
+    }
+
+    @Test func `a port moves to another switch, and drift is mended`() async throws {
+        try await Node.with { node in
+            try await addPort(node, "eth1")
+            let before = try node.steady("eth1")
+            #expect(await node.apply(try desired("wan", "eth1")) == [])
+            try await node.space.run("ip", "link", "set", "eth1", "nomaster")
+            #expect(await node.plan(try desired("wan", "eth1")) == ["uplink/eth1 update"])
+            #expect(await node.apply(try desired("wan", "eth1")) == [])
+            #expect(await node.plan(try desired("lan", "eth1")).contains("uplink/eth1 replace"))
+            #expect(await node.apply(try desired("lan", "eth1")) == [])
+            let port = try node.link("eth1")
+            #expect(port?.master == (try node.link("lan")?.index))
+            #expect(port?.alternativeNames == ["sdagent.uplink.000.lan"])
+            #expect(await node.apply(Desired()) == [])
+            #expect(try node.steady("eth1") == before)
+        }
+    }
+}
