@@ -107,7 +107,8 @@ let package = Package(
             dependencies: ["BlockStore", "IOLoop", "ISCSI", "Reconcile", "Manifest", "Syscall", "TestSupport"],
             swiftSettings: settings),
         .testTarget(
-            name: "AgentTests", dependencies: ["sdagent", "Reconcile", "Manifest", "TestSupport"],
+            name: "AgentTests",
+            dependencies: ["sdagent", "Reconcile", "Manifest", "Syscall", "TestSupport", argumentParser, logging, system],
             swiftSettings: settings),
         .testTarget(name: "EndToEndTests", dependencies: ["TestSupport"], swiftSettings: settings),
         .testTarget(name: "TidyTests", swiftSettings: settings),

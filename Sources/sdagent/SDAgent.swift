@@ -9,7 +9,7 @@ struct SDAgent: AsyncParsableCommand {
         commandName: "sdagent",
         abstract: "One manifest makes a node: switches, routers, volumes, targets and the NICs of VMs.",
         discussion: """
-            validate reads a manifest, plan shows what would change, apply makes the node so, run keeps it so,
+            validate reads a manifest, plan shows what would change, apply makes the node so, run keeps it so, \
             status says how it stands. Results go to standard output, errors and progress to standard error.
             """,
         version: version,

@@ -5,8 +5,8 @@ struct ApplyCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "apply", abstract: "Make the node what the manifest says.",
         discussion: """
-            Where a daemon answers on the socket, the manifest becomes its desired state. Without one the command does
-            the network and the volumes itself, once; targets then wait for `sdagent run`. Exits with 0 where the node
+            Where a daemon answers on the socket, the manifest becomes its desired state. Without one the command does \
+            the network and the volumes itself, once; targets then wait for `sdagent run`. Exits with 0 where the node \
             is as the manifest says, else with 1; what could not be done does not hold up the rest.
             """)
 

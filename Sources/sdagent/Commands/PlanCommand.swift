@@ -6,8 +6,8 @@ struct PlanCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "plan", abstract: "Show what an apply would change; touch nothing.",
         discussion: """
-            Exits with 0 where there is nothing to do, with 2 where changes are pending, with 1 on mistakes in the
-            manifest and where something cannot be done. + create, ~ update, ± replace, - delete, ? orphan,
+            Exits with 0 where there is nothing to do, with 2 where changes are pending, with 1 on mistakes in the \
+            manifest and where something cannot be done. + create, ~ update, ± replace, - delete, ? orphan, \
             … waiting for the daemon, ! cannot be done.
             """)
 

@@ -11,8 +11,8 @@ struct RunCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "run", abstract: "Run the daemon: keep the manifest applied, serve the targets.",
         discussion: """
-            It follows the manifest's files and repairs drift. SIGHUP reads the files again, SIGTERM ends it: what is
-            under way is finished and flushed; links and rules stay. An `apply` becomes its desired state until the
+            It follows the manifest's files and repairs drift. SIGHUP reads the files again, SIGTERM ends it: what is \
+            under way is finished and flushed; links and rules stay. An `apply` becomes its desired state until the \
             files change.
             """)
 

@@ -6,7 +6,7 @@ struct StatusCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "status", abstract: "Show how every resource stands.",
         discussion: """
-            Where a daemon answers, its view is shown; otherwise the command looks itself and compares with the
+            Where a daemon answers, its view is shown; otherwise the command looks itself and compares with the \
             manifest. Exits with 0 where all is as the manifest says, else with 1.
             """)
 

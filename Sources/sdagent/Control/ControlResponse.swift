@@ -15,7 +15,7 @@ struct ControlResponse: Hashable, Sendable {
         guard let headEnd = Self.endOfHead(bytes) else { throw bytes.count > Self.headLimit ? .malformed : .cutShort }
         let lines = bytes[..<headEnd].split(separator: Self.newline).map { line in
             String(decoding: line.last == Self.carriageReturn ? line.dropLast() : line, as: UTF8.self)
-        }
+        }.filter { !$0.isEmpty }
         guard let first = lines.first else { throw .malformed }
         status = try Self.status(first)
         body = try Self.body(Array(bytes[headEnd...]), fields: lines.dropFirst())
