@@ -1,4 +1,5 @@
 import Reconcile
+import VSwitch
 
 /// The list of kinds: the only place that knows them all. A new kind is one line in each list it takes part in.
 struct Kinds: Sendable {
@@ -13,8 +14,25 @@ struct Kinds: Sendable {
 }
 
 extension Kinds {
-    /// The kinds of this node.
+    /// The kinds of this node, in the network namespace of this process.
     static func node() -> Kinds {
-        Kinds(all: [], sections: [], derivations: [])
+        let links = LinkListing()
+        return Kinds(
+            all: [
+                SwitchKind(links: links),
+                UplinkKind(links: links),
+                GuardKind(),
+                NICKind(links: links),
+                VMKind(),
+            ],
+            sections: [
+                SwitchKind.section,
+                VMKind.section,
+            ],
+            derivations: [
+                NICKind.resolution(),
+                GuardKind.derivation,
+                VMKind.derivation,
+            ])
     }
 }
