@@ -9,6 +9,27 @@ extension File {
         try linuxCall { Glibc.link(old, new) }
     }
 
+    /// Makes a symbolic link `path` that leads to `target`.
+    public static func makeLink(_ path: FilePath, to target: FilePath) throws(Errno) {
+        let (name, place) = (path.string, target.string)
+        try linuxCall { symlink(place, name) }
+    }
+
+    /// Where a symbolic link leads; nil if there is none of that name.
+    public static func target(of path: FilePath) throws(Errno) -> FilePath? {
+        let name = path.string
+        var place = [CChar](repeating: 0, count: Int(PATH_MAX))
+        do throws(Errno) {
+            let count = try linuxCall { readlink(name, &place, place.count) }
+            let bytes = place.prefix(count).map { UInt8(bitPattern: $0) }
+            return FilePath(String(decoding: bytes, as: UTF8.self))
+        } catch .noSuchFileOrDirectory {
+            return nil
+        } catch .invalidArgument {
+            return nil
+        }
+    }
+
     /// A second descriptor of the same open file: one offset, one set of locks.
     public static func duplicate(_ file: borrowing Descriptor) throws(Errno) -> Descriptor {
         let raw = file.raw

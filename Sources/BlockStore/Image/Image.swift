@@ -106,6 +106,13 @@ final class Image {
         return TableRead(table: .slice(slice), at: HostOffset(bytes: offset), length: geometry.sliceBytes)
     }
 
+    /// The entry for `offset`, whose slice has just been looked up.
+    func cachedEntry(_ offset: UInt64) -> MappingEntry {
+        let cluster = geometry.cluster(GuestOffset(bytes: offset))
+        guard let slot = cache.slot(geometry.slice(cluster)) else { return .unallocated }
+        return cache.entry(slot, geometry.place(cluster))
+    }
+
     // MARK: Tables from the file
 
     /// Takes over a table that was read, if every entry of it can be trusted.

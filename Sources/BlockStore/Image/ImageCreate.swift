@@ -12,19 +12,21 @@ enum ImageCreate {
         var backing: (file: String, format: String)?
         /// The resource that the image is for, as `volume/NAME`.
         var owner: String?
+        /// What the file that it is imported from hashes to.
+        var sourceHash: String?
         var refcountOrder: UInt32 = 4
     }
 
     /// Makes a qcow2 image that holds nothing yet.
     static func qcow2(_ path: FilePath, _ plan: Plan) throws(ImageError) {
-        try place(path) { (file: borrowing Descriptor) throws(ImageError) in
+        try place(path) { (file: borrowing Descriptor, _) throws(ImageError) in
             try writeEmpty(file, plan)
         }
     }
 
     /// Makes a raw image that holds nothing yet, and marks it as `owner`'s.
     static func raw(_ path: FilePath, size: UInt64, owner: String?) throws(ImageError) {
-        try place(path) { (file: borrowing Descriptor) throws(ImageError) in
+        try place(path) { (file: borrowing Descriptor, _) throws(ImageError) in
             do throws(Errno) {
                 try File.truncate(file, to: size)
                 if let owner { try File.setAttribute(file, OwnerMark.attribute, Array(owner.utf8)) }
@@ -36,18 +38,18 @@ enum ImageCreate {
 
     /// Writes a file under a temporary name and, once it is durable, gives it `path`, which must be free.
     static func place(
-        _ path: FilePath, _ write: (borrowing Descriptor) throws(ImageError) -> Void
+        _ path: FilePath, _ write: (borrowing Descriptor, FilePath) throws(ImageError) -> Void
     ) throws(ImageError) {
         guard let name = path.lastComponent?.string else { throw .system(operation: .open, .invalidArgument) }
         let directory = path.removingLastComponent()
         let temporary = directory.appending(".\(name).new")
-        // What is left of a making that was cut short; its maker holds the pool's lock, so none is at work.
+        // What is left of a making that was cut short. Agents do not work at once on one state directory.
         try? File.remove(temporary)
         let file = try fileCall(.open) { () throws(Errno) in
             try File.open(temporary, .createNew(permissions: 0o600))
         }
         do throws(ImageError) {
-            try write(file)
+            try write(file, temporary)
             try fileCall(.sync) { () throws(Errno) in try File.sync(file) }
             // A link, since a rename would replace what has the name.
             try fileCall(.rename) { () throws(Errno) in try File.link(temporary, to: path) }
@@ -83,6 +85,9 @@ enum ImageCreate {
         }
         if let owner = plan.owner {
             header.extensions.append(HeaderExtension(type: HeaderExtension.owner, text: owner))
+        }
+        if let hash = plan.sourceHash {
+            header.extensions.append(HeaderExtension(type: HeaderExtension.sourceHash, text: hash))
         }
         let headerBytes = try header.encode()
         var table: [UInt8] = []

@@ -30,7 +30,7 @@ public enum ImageError: Error, Equatable, Sendable {
 
 /// A call on the image file, for messages.
 public enum FileOperation: String, Sendable {
-    case open, read, write, sync, truncate, lock, rename, allocate, stat
+    case open, read, write, sync, truncate, lock, rename, remove, stat
     case makeDirectory = "make the directory of"
     case list
 }

@@ -73,6 +73,14 @@ struct ImageHeader: Equatable, Sendable {
         return nil
     }
 
+    /// The SHA-256 of the file that the image was imported from; nil if it was not.
+    var sourceHash: String? {
+        for item in extensions where item.type == HeaderExtension.sourceHash {
+            return String(validating: item.data, as: UTF8.self)
+        }
+        return nil
+    }
+
     /// The first `length` bytes as they stand in the file: what changes while an image is open lies within them,
     /// so one write of less than a sector moves a table.
     func encodeFixedPart(backingOffset: UInt64) -> [UInt8] {
@@ -125,6 +133,8 @@ struct HeaderExtension: Equatable, Sendable {
     static let featureNames: UInt32 = 0x6803_f857
     /// Ours ("SDAo"): the resource that the image belongs to, as text.
     static let owner: UInt32 = 0x5344_416f
+    /// Ours ("SDAs"): what the source of an imported image hashed to, in hexadecimal.
+    static let sourceHash: UInt32 = 0x5344_4173
 
     var type: UInt32
     var data: [UInt8]

@@ -1,0 +1,146 @@
+public import Reconcile
+import Syscall
+public import SystemPackage
+
+/// What the node shows of a pool.
+public struct PoolObservation: Hashable, Sendable {
+    /// What is at the pool's place.
+    public enum State: Hashable, Sendable {
+        /// A directory with this pool's mark.
+        case ours
+        /// A directory without a mark that holds nothing, or nothing but volumes of ours.
+        case unmarked
+        /// Something that is not ours, in words.
+        case foreign(String)
+    }
+
+    public var path: FilePath
+    public var state: State
+    /// Volumes and images in it.
+    public var files: Int
+}
+
+/// Pools: directories with our mark. What is in them is never removed with them.
+public struct PoolKind: ResourceKind {
+    public static let name = "pool"
+
+    let places: PoolPlaces
+
+    /// Pools of the node whose state is at `places`.
+    public init(_ places: PoolPlaces) { self.places = places }
+
+    public func observe(_ desired: Desired) async throws -> [String: PoolObservation] {
+        var seen: [String: PoolObservation] = [:]
+        for (name, path) in try places.known() { seen[name] = try look(name, path) }
+        for (name, spec) in desired.specs(of: Self.self) where seen[name]?.path != spec.path {
+            // A pool that was moved in the manifest shows where it is, so that its volumes are not left behind unseen.
+            if let old = seen[name], old.files > 0 { continue }
+            seen[name] = try look(name, spec.path)
+        }
+        return seen
+    }
+
+    private func look(_ name: String, _ path: FilePath) throws(ImageError) -> PoolObservation? {
+        guard let status = try places.stat(path) else { return nil }
+        guard status.kind == .directory else {
+            return PoolObservation(path: path, state: .foreign("\(path) is not a directory"), files: 0)
+        }
+        let files = try files(in: path)
+        if let owner = PoolPlaces.owner(of: path) {
+            guard owner != Self.id(name).description else {
+                return PoolObservation(path: path, state: .ours, files: files.ours + files.others)
+            }
+            return PoolObservation(path: path, state: .foreign("\(path) is \(owner)"), files: 0)
+        }
+        guard files.others == 0 else {
+            let reason = "\(path) holds files that are not ours; give the pool an empty directory"
+            return PoolObservation(path: path, state: .foreign(reason), files: 0)
+        }
+        return PoolObservation(path: path, state: .unmarked, files: files.ours)
+    }
+
+    /// Counts what is in a directory: images and volumes of ours, and other things.
+    private func files(in path: FilePath) throws(ImageError) -> (ours: Int, others: Int) {
+        var count = (ours: 0, others: 0)
+        let names = try fileCall(.list) { () throws(Errno) in try File.names(in: path) }
+        for name in names where !name.hasPrefix(".") {
+            let entry = path.appending(name)
+            if name == PoolPlaces.images, try places.stat(entry)?.kind == .directory {
+                let inner = try fileCall(.list) { () throws(Errno) in try File.names(in: entry) }
+                for image in inner where !image.hasPrefix(".") {
+                    if PoolFile.owner(entry.appending(image)) != nil { count.ours += 1 } else { count.others += 1 }
+                }
+            } else if PoolFile.owner(entry) != nil {
+                count.ours += 1
+            } else {
+                count.others += 1
+            }
+        }
+        return count
+    }
+
+    public func diff(name: String, spec: PoolSpec?, observation: PoolObservation?) -> Change {
+        guard let spec else {
+            guard let observation, observation.state == .ours else { return .none }
+            guard observation.files > 0 else { return .delete }
+            return .orphan(reason: "\(observation.path) still holds \(observation.files) volumes and images")
+        }
+        guard let observation else { return .create([FieldChange("path", to: "\(spec.path)")]) }
+        guard observation.path == spec.path else {
+            return .conflict(
+                reason: "the pool is at \(observation.path) with \(observation.files) volumes and images; pools are not "
+                    + "moved: name that path, or give the new pool another name")
+        }
+        switch observation.state {
+        case .ours: return .none
+        case .unmarked: return .update([FieldChange("mark", to: Self.id(name).description)])
+        case .foreign(let reason): return .conflict(reason: reason)
+        }
+    }
+
+    public func perform(
+        _ steps: [Step<PoolSpec, PoolObservation>], desired: Desired
+    ) async -> [StepOutcome] {
+        steps.map { step in
+            do throws(ImageError) {
+                switch (step.change, step.spec, step.observation) {
+                case (.create, let spec?, _), (.update, let spec?, _): try make(spec)
+                case (.delete, _, let seen?): try remove(step.name, seen)
+                default: break
+                }
+                return .done
+            } catch {
+                return .failed("\(step.spec?.path ?? step.observation?.path ?? ""): \(error)")
+            }
+        }
+    }
+
+    private func make(_ spec: PoolSpec) throws(ImageError) {
+        try PoolFile.makeDirectories(places.directory)
+        try PoolFile.makeDirectories(spec.path)
+        try PoolFile.makeDirectories(spec.path.appending(PoolPlaces.images))
+        let mark = Array("\(Self.id(spec.name))\n".utf8)
+        try ImageCreate.place(spec.path.appending(PoolPlaces.marker)) { file, _ throws(ImageError) in
+            try fileCall(.write) { () throws(Errno) in try File.write(file, mark, at: 0) }
+        }
+        let index = places.defaultPath(spec.name)
+        guard index != spec.path else { return }
+        try fileCall(.rename) { () throws(Errno) in
+            if try File.target(of: index) != nil { try File.remove(index) }
+            try File.makeLink(index, to: spec.path)
+        }
+        try ImageCreate.syncDirectory(places.directory)
+    }
+
+    /// Takes an empty pool away: the mark, the directories that we made, the link to them.
+    private func remove(_ name: String, _ seen: PoolObservation) throws(ImageError) {
+        let index = places.defaultPath(name)
+        try fileCall(.remove) { () throws(Errno) in
+            try File.removeDirectory(seen.path.appending(PoolPlaces.images))
+            try File.remove(seen.path.appending(PoolPlaces.marker))
+            // What is left in it, hidden files of others, keeps the directory, and that is no failure.
+            do throws(Errno) { try File.removeDirectory(seen.path) } catch .directoryNotEmpty {}
+            if index != seen.path, try File.target(of: index) != nil { try File.remove(index) }
+        }
+    }
+}

@@ -1,0 +1,96 @@
+import Crypto
+import Reconcile
+import Syscall
+import SystemPackage
+
+/// One import: the source is hashed, then copied into an image of ours that holds what is not zero, decompressed.
+struct ImageImport {
+    private let spec: ImageSpec
+    private let root: FilePath
+
+    init(_ spec: ImageSpec, into root: FilePath) {
+        self.spec = spec
+        self.root = root
+    }
+
+    /// Imports; blocks as long as the copying takes.
+    func run() -> StepOutcome {
+        do throws(ImageError) {
+            let source = try ImageFile(spec.source, .read)
+            let hash = try ImageImport.hash(source)
+            if let wanted = spec.sha256, wanted != hash {
+                return .failed(
+                    "\(spec.source) has the SHA-256 \(hash), the manifest asks for \(wanted); get the file again, or "
+                        + "correct the manifest")
+            }
+            let directory = root.appending(PoolPlaces.images)
+            try PoolFile.makeDirectories(directory)
+            let path = directory.appending(PoolFile.name(spec.name, .qcow2))
+            switch spec.format {
+            case .raw: try copy(RawSource(source), hash, path)
+            case .qcow2: try copy(Qcow2Source(source), hash, path)
+            }
+            return .done
+        } catch {
+            return .failed("\(spec.source) \(error)")
+        }
+    }
+
+    static func hash(_ file: ImageFile) throws(ImageError) -> String {
+        var hash = SHA256()
+        var offset: UInt64 = 0
+        while true {
+            let bytes = try fileCall(.read) { () throws(Errno) in
+                try File.read(file.descriptor, count: 1 << 20, at: offset)
+            }
+            hash.update(data: bytes)
+            offset += UInt64(bytes.count)
+            if bytes.count < 1 << 20 { break }
+        }
+        let digits = Array("0123456789abcdef")
+        return String(hash.finalize().flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] })
+    }
+
+    private func copy(_ source: some ClusterSource, _ hash: String, _ path: FilePath) throws(ImageError) {
+        var plan = ImageCreate.Plan(size: (source.size + 511) & ~511)
+        plan.owner = ImageKind.id(spec.name).description
+        plan.sourceHash = hash
+        let made = plan
+        try ImageCreate.place(path) { file, temporary throws(ImageError) in
+            try ImageCreate.writeEmpty(file, made)
+            let target = try ImageWriter(ImageFile(temporary, .write))
+            let step = 1 << 20
+            var offset: UInt64 = 0
+            while offset < source.size {
+                let count = Int(min(UInt64(step), source.size - offset))
+                if let bytes = try source.read(offset, count) { try target.write(bytes, at: offset) }
+                offset += UInt64(count)
+            }
+            try target.finish()
+        }
+    }
+}
+
+/// A disk to import, read in order.
+protocol ClusterSource {
+    /// Bytes of the disk.
+    var size: UInt64 { get }
+    /// The bytes of a range within the disk; nil if all of them are zero.
+    func read(_ offset: UInt64, _ count: Int) throws(ImageError) -> [UInt8]?
+}
+
+/// A file whose bytes are the disk's.
+struct RawSource: ClusterSource {
+    private let file: ImageFile
+    let size: UInt64
+
+    init(_ file: ImageFile) throws(ImageError) {
+        self.file = file
+        size = try file.length()
+    }
+
+    func read(_ offset: UInt64, _ count: Int) throws(ImageError) -> [UInt8]? {
+        let bytes = try file.read(count, at: HostOffset(bytes: offset))
+        return ImageWriter.isZero(bytes[...]) ? nil : bytes
+    }
+}

@@ -1,0 +1,111 @@
+public import IOLoop
+public import Reconcile
+import SystemPackage
+
+/// Where a volume's file is.
+public struct VolumePlace: Hashable, Sendable {
+    /// The volume's name in the manifest.
+    public let volume: String
+    let root: FilePath
+    let file: String
+    let format: VolumeFormat
+}
+
+extension VolumeKind {
+    /// Where the file of a volume of the manifest is; nil if the manifest has no such volume, or not its pool.
+    public static func place(of volume: String, _ desired: Desired) -> VolumePlace? {
+        guard let spec = desired.specs(of: Self.self)[volume] else { return nil }
+        guard let pool = desired.specs(of: PoolKind.self)[spec.pool] else { return nil }
+        return VolumePlace(
+            volume: volume, root: pool.path, file: PoolFile.name(volume, spec.format), format: spec.format)
+    }
+}
+
+/// The volumes that this process has open, by name: opened for the first who needs one, shared, closed with the last.
+public actor OpenDisks {
+    private struct Entry {
+        var opening: Task<Result<OpenDisk, ImageError>, Never>
+        var users: Int
+    }
+
+    private let loop: StorageLoop
+    private let commitDelay: Duration
+    private var entries: [String: Entry] = [:]
+    // Closing takes a while, and nobody can open the file again before it has ended.
+    private var closing: [String: Task<Void, Never>] = [:]
+
+    /// - Parameters:
+    ///   - loop: where the disks live.
+    ///   - commitDelay: the longest time that a changed mapping is in memory alone.
+    public init(on loop: StorageLoop, commitDelay: Duration = .seconds(1)) {
+        self.loop = loop
+        self.commitDelay = commitDelay
+    }
+
+    /// The open disk of a volume, for one more user; each `acquire` that succeeds is paired with one `release`.
+    func acquire(_ place: VolumePlace) async throws(ImageError) -> OpenDisk {
+        while let closing = closing[place.volume] { await closing.value }
+        let name = place.volume
+        let opening: Task<Result<OpenDisk, ImageError>, Never>
+        if var entry = entries[name] {
+            entry.users += 1
+            entries[name] = entry
+            opening = entry.opening
+        } else {
+            opening = Task { [loop, commitDelay] in await OpenDisks.open(place, loop, commitDelay) }
+            entries[name] = Entry(opening: opening, users: 1)
+        }
+        switch await opening.value {
+        case .success(let disk): return disk
+        case .failure(let error):
+            leave(name)
+            throw error
+        }
+    }
+
+    private static func open(
+        _ place: VolumePlace, _ loop: StorageLoop, _ commitDelay: Duration
+    ) async -> Result<OpenDisk, ImageError> {
+        do throws(ImageError) {
+            return .success(try await OpenDisk.open(
+                root: place.root, name: place.file, format: place.format, on: loop, commitDelay: commitDelay))
+        } catch {
+            return .failure(error)
+        }
+    }
+
+    /// One user less; returns true for the last, whose duty the closing is.
+    @discardableResult
+    private func leave(_ name: String) -> Bool {
+        guard var entry = entries[name] else { return false }
+        entry.users -= 1
+        entries[name] = entry.users == 0 ? nil : entry
+        return entry.users == 0
+    }
+
+    /// One user less. The last one closes the disk, and hears whether everything is in the file.
+    func release(_ volume: String) async throws(ImageError) {
+        guard let opening = entries[volume]?.opening, leave(volume) else { return }
+        guard case .success(let disk) = await opening.value else { return }
+        let ending = Task { () -> ImageError? in
+            do throws(ImageError) {
+                try await disk.close()
+                return nil
+            } catch {
+                return error
+            }
+        }
+        closing[volume] = Task { _ = await ending.value }
+        let error = await ending.value
+        closing[volume] = nil
+        if let error { throw error }
+    }
+
+    /// Makes a volume larger that is open here; false if it is not.
+    func grow(_ volume: String, to size: UInt64) async throws(ImageError) -> Bool {
+        guard let opening = entries[volume]?.opening else { return false }
+        guard case .success(let disk) = await opening.value else { return false }
+        try await disk.grow(to: size)
+        return true
+    }
+}
