@@ -1,6 +1,7 @@
 // libmnl, libnftnl and the kernel's network headers as one Clang module.
 // Without _GNU_SOURCE: swift-system's C module is built without it, and fd_set must look the same in both.
 #include <arpa/inet.h>
+#include <linux/fib_rules.h>
 #include <linux/if_addr.h>
 #include <linux/if_bridge.h>
 #include <linux/if_link.h>
