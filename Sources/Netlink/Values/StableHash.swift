@@ -2,11 +2,12 @@
 ///
 /// FNV-1a, then the finaliser of SplitMix64 so that every output bit depends on every input byte. Names and MAC
 /// addresses on running nodes are derived from it: it must never change.
-struct StableHash {
+public struct StableHash: Sendable {
     /// The hash, all 64 bits usable.
-    let value: UInt64
+    public let value: UInt64
 
-    init(_ text: String) {
+    /// The hash of a text.
+    public init(_ text: String) {
         var hash: UInt64 = 0xcbf2_9ce4_8422_2325
         for byte in text.utf8 {
             hash ^= UInt64(byte)

@@ -13,3 +13,18 @@ extension NetlinkSocket {
         return try dump(request) { Link($0) }.filter { $0.kind == .bridge }
     }
 }
+
+extension NetlinkSocket {
+    /// Lists the routes that one program has put there, both families, all tables; the kernel leaves the others out, of
+    /// which there may be a million.
+    public mutating func routes(ofProtocol number: UInt8) throws(NetlinkError) -> [Route] {
+        var request = MessageWriter(capacity: 64)
+        request.message(UInt16(RTM_GETROUTE), .dump, operation: "list routes") {
+            var header = rtmsg()
+            header.rtm_protocol = number
+            $0.append(header)
+        }
+        // A kernel without strict checking (before Linux 4.20) lists them all.
+        return try dump(request) { Route($0) }.filter { $0.protocolNumber == number }
+    }
+}
