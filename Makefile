@@ -1,0 +1,44 @@
+# The one entry. Everything but `build` and `check` needs root, directly or through sudo; .ci/run calls the same targets.
+
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+# sudo would forget where Swift is, and what a caller asked for.
+ROOT := $(SUDO) env "PATH=$(PATH):/usr/sbin:/sbin" $(if $(BLESS),BLESS=$(BLESS))
+
+.PHONY: help setup build test check fmt demo bench clean
+
+help:
+	@echo 'make setup   install the Debian packages that building and testing need'
+	@echo 'make build   the release binary, .build/release/sdagent: static Swift, no Swift needed on the node'
+	@echo 'make test    every test, with namespaces, disks, peers and a guest; ends with the sum'
+	@echo 'make check   the form: swift-format and the house rules, in seconds'
+	@echo 'make fmt     put the form right'
+	@echo 'make demo    a switch, a router, disks and two real VMs, shown step by step; cleans up after itself'
+	@echo 'make bench   side by side with ip, nft and tgtd'
+
+setup:
+	@$(SUDO) .ci/setup
+
+build: setup
+	swift build -c release --static-swift-stdlib --product sdagent
+
+test: setup
+	guest/build
+	swift build --build-tests
+	$(ROOT) .ci/test
+
+check: setup
+	swift format lint --strict --parallel --recursive Package.swift Sources Tests
+	swift test --filter TidyTests
+
+fmt:
+	swift format --in-place --parallel --recursive Package.swift Sources Tests
+
+demo: build
+	@guest/build
+	@$(ROOT) demo/run
+
+bench: build
+	@$(ROOT) Benchmarks/run
+
+clean:
+	rm -rf .build .cache
