@@ -62,8 +62,8 @@ struct SchemaTests {
         ),
         ("volumes: { a: { pool: fast, size: 20GB } }", ".volumes.a.size: '20GB' does not fit"),
         ("targets: { vm1: { portals: [], luns: {} } }", ".targets.vm1: 'vm1' does not fit"),
-        ("targets: { iqn.a: { portals: [\"::1:3260\"], luns: {} } }", "does not fit"),
-        ("targets: { iqn.a: { portals: [], luns: { 16384: a } } }", ".targets.iqn.a.luns.16384: '16384' does not fit"),
+        ("targets: { iqn.a: { portals: [\"[::1:3260\"] } }", ".targets.iqn.a.portals[0]: '[::1:3260' does not fit"),
+        ("targets: { iqn.a: { portals: [], luns: { 256: a } } }", ".targets.iqn.a.luns.256: '256' does not fit"),
         ("vms: { a: { nics: [ { adress: 10.0.0.1 } ] } }", ".vms.a.nics[0]: 'switch' is missing"),
     ])
     func `a mistake does not fit the schema`(text: String, expected: String) throws {
