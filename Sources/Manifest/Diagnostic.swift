@@ -25,16 +25,14 @@ public final class Diagnostics {
     /// In the order of finding.
     public private(set) var all: [Diagnostic] = []
     private var dropped = 0
-    private var lines: [String: [Substring]] = [:]
+    private var texts: [String: String] = [:]
 
     public init() {}
 
     public var isEmpty: Bool { all.isEmpty }
 
     /// Keeps the text of a file, so that a mistake in it can be shown with its line.
-    public func keep(_ source: Source) {
-        lines[source.file] = source.text.split(separator: "\n", omittingEmptySubsequences: false)
-    }
+    public func keep(_ source: Source) { texts[source.file] = source.text }
 
     public func report(_ diagnostic: Diagnostic) {
         if all.count < Self.limit { all.append(diagnostic) } else { dropped += 1 }
@@ -60,23 +58,28 @@ public final class Diagnostics {
             ($0.position.file, $0.position.line, $0.position.column)
                 < ($1.position.file, $1.position.line, $1.position.column)
         }
-        var text = sorted.map(render).joined()
+        var lines: [String: [Substring]] = [:]
+        for file in Set(sorted.map(\.position.file)) {
+            // As libyaml counts them: a carriage return alone ends a line, too.
+            lines[file] = texts[file]?.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline)
+        }
+        var text = sorted.map { render($0, lines[$0.position.file] ?? []) }.joined()
         let count = all.count + dropped
         if dropped > 0 { text += "… and \(dropped) more.\n" }
         text += "\(count) mistake\(count == 1 ? "" : "s"); nothing has been changed.\n"
         return text
     }
 
-    private func render(_ diagnostic: Diagnostic) -> String {
+    private func render(_ diagnostic: Diagnostic, _ lines: [Substring]) -> String {
         let position = diagnostic.position
         var text = "\(position.file):\(position.line):\(position.column): error: \(diagnostic.message)\n"
-        guard let lines = lines[position.file], lines.indices.contains(position.line - 1), position.column >= 1 else {
+        guard lines.indices.contains(position.line - 1), position.column >= 1 else {
             if !diagnostic.hint.isEmpty { text += "  \(diagnostic.hint)\n" }
             return text
         }
         // A manifest may be one endless line: show what is near the mistake.
         let window = 160
-        let line = lines[position.line - 1].drop { $0 == "\r" }
+        let line = lines[position.line - 1]
         let start = position.column > window ? position.column - window / 2 : 1
         let shown = line.dropFirst(start - 1).prefix(window)
         let number = "\(position.line)"

@@ -101,6 +101,19 @@ struct DiagnosticTests {
                 """)
     }
 
+    @Test(arguments: ["\n", "\r\n", "\r"])
+    func `a mistake is shown with its line, however lines end`(ending: String) {
+        let lines = ["switches:", "  red: {}", "  blue: { mtu: 10 }", ""]
+        #expect(
+            read(lines.joined(separator: ending)).output == """
+                node.yaml:3:16: error: 'mtu' of volume 'blue' must be 68 to 65535, not 10
+                  3 |   blue: { mtu: 10 }
+                    |                ^~
+                1 mistake; nothing has been changed.
+
+                """)
+    }
+
     @Test func `a name given twice names both places`() {
         #expect(
             read("switches:\n  blue: {}\n  blue: {}\n").output == """
