@@ -32,6 +32,13 @@ public enum OwnProcess {
     /// Whether a descriptor of this process is a terminal.
     public static func isTerminal(_ descriptor: CInt) -> Bool { isatty(descriptor) == 1 }
 
+    /// The folder that relative paths start from.
+    public static func workingDirectory() throws(Errno) -> String {
+        guard let path = getcwd(nil, 0) else { throw lastError() }
+        defer { free(path) }
+        return String(cString: path)
+    }
+
     /// The permission bits that files made by this process never get: umask(2).
     public static func setCreationMask(_ mask: UInt16) { _ = umask(mode_t(mask)) }
 

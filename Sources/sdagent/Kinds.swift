@@ -1,3 +1,4 @@
+import BlockStore
 import Reconcile
 import VSwitch
 
@@ -15,10 +16,16 @@ struct Kinds: Sendable {
 
 extension Kinds {
     /// The kinds of this node, in the network namespace of this process.
-    static func node() -> Kinds {
+    ///
+    /// - Parameter disks: the volumes that this process serves; nil in a command, which serves none.
+    static func node(_ state: StateDirectory, disks: OpenDisks? = nil) -> Kinds {
+        let places = PoolPlaces(state: state.path)
         let links = LinkListing()
         return Kinds(
             all: [
+                PoolKind(places),
+                ImageKind(places),
+                VolumeKind(places, disks: disks),
                 SwitchKind(links: links),
                 UplinkKind(links: links),
                 GuardKind(),
@@ -27,9 +34,13 @@ extension Kinds {
             ],
             sections: [
                 SwitchKind.section,
+                PoolKind.section(places),
+                ImageKind.section,
+                VolumeKind.section,
                 VMKind.section,
             ],
             derivations: [
+                VolumeKind.derivation,
                 NICKind.resolution(),
                 GuardKind.derivation,
                 VMKind.derivation,

@@ -1,3 +1,4 @@
+import Dispatch
 import Foundation
 import Logging
 import ServiceLifecycle
@@ -6,11 +7,11 @@ import Testing
 
 @testable import sdagent
 
-@Suite("The control socket", .timeLimit(.minutes(1)))
+@Suite("The control socket", .serialized, .timeLimit(.minutes(1)))
 struct ControlServerTests {
     /// Runs a server over an agent, waits until it answers, and ends it in order afterwards.
     private func serve(
-        _ boxes: Boxes, _ place: Workplace, _ body: @escaping @Sendable (ControlClient) async throws -> Void
+        _ boxes: Boxes, _ place: Workplace, _ body: @escaping @Sendable (ControlClient) throws -> Void
     ) async throws {
         let agent = try place.agent(boxes)
         let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
@@ -21,7 +22,7 @@ struct ControlServerTests {
             tasks.addTask { try await group.run() }
             tasks.addTask {
                 while try !client.isAnswering() { try await Task.sleep(for: .milliseconds(10)) }
-                do { try await body(client) } catch {
+                do { try await Self.onThread { try body(client) } } catch {
                     await group.triggerGracefulShutdown()
                     throw error
                 }
@@ -137,6 +138,13 @@ struct ControlServerTests {
         #expect(try ControlClient(socketPath: place.folder + "/none/at/all").isAnswering() == false)
         let long = ControlClient(socketPath: "/" + String(repeating: "x", count: 200))
         #expect { try long.isAnswering() } throws: { error in "\(error)".contains("is too long (201 bytes") }
+    }
+
+    /// The client blocks its thread, and the server needs those that run tasks.
+    private static func onThread(_ body: @escaping @Sendable () throws -> Void) async throws {
+        try await withCheckedThrowingContinuation { continuation in
+            DispatchQueue.global().async { continuation.resume(with: Result(catching: body)) }
+        }
     }
 
     private static func exchange(_ path: String, _ head: String, _ body: [UInt8]) throws -> ControlResponse {

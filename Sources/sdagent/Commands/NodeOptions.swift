@@ -21,7 +21,16 @@ struct NodeOptions: ParsableArguments {
 
     var client: ControlClient { ControlClient(socketPath: socket) }
 
-    var stateDirectory: StateDirectory { StateDirectory(path: FilePath(state)) }
+    /// Absolute: pools at their default place lie in it, and links lead to them.
+    var stateDirectory: StateDirectory {
+        get throws {
+            do throws(Errno) {
+                return StateDirectory(path: FilePath(try OwnProcess.workingDirectory()).pushing(FilePath(state)))
+            } catch {
+                throw CommandError("the current folder cannot be named (\(error)): give an absolute path with --state")
+            }
+        }
+    }
 
     /// Says in words what would come as EPERM from some system call otherwise.
     func requirePrivilege(to purpose: String) throws {

@@ -41,7 +41,7 @@ struct RunCommand: AsyncParsableCommand {
 
     /// Makes sure that no other daemon has this state or this socket.
     private func claim() throws -> StateLock {
-        let state = node.stateDirectory
+        let state = try node.stateDirectory
         try state.prepare()
         guard let lock = try StateLock.take(.run, in: state) else {
             let holder = StateLock.holder(of: .run, in: state).map { " (pid \($0))" } ?? ""

@@ -21,7 +21,7 @@ struct ValidateCommand: AsyncParsableCommand {
     }
 
     private func validate() throws -> ValidationDocument {
-        let kinds = Kinds.node()
+        let kinds = Kinds.node(try node.stateDirectory)
         do throws(ManifestMistakes) {
             let manifest = try node.manifests.load(kinds)
             return ValidationDocument(node.manifests, counts: manifest.counts(kinds))

@@ -17,8 +17,8 @@ struct Daemon {
     }
 
     func run() async throws {
-        let kinds = Kinds.node()
-        let agent = Agent(kinds: kinds, paths: node.manifests, state: node.stateDirectory, logger: logger)
+        let kinds = Kinds.node(try node.stateDirectory)
+        let agent = Agent(kinds: kinds, paths: node.manifests, state: try node.stateDirectory, logger: logger)
         if await !agent.reload() {
             let mistakes = await agent.mistakes
             guard await agent.recover() else {

@@ -15,7 +15,7 @@ struct NodeAccess {
             if try options.client.isAnswering() {
                 return try options.client.send(.post, "/v1/plan", body: try request(), patience: .long, as: PlanDocument.self)
             }
-            let kinds = Kinds.node()
+            let kinds = Kinds.node(try options.stateDirectory)
             let manifest = try options.manifests.load(kinds)
             try options.requirePrivilege(to: "look at the node")
             return PlanDocument(await Reconciler(kinds: kinds.all).plan(manifest.desired))
@@ -28,7 +28,7 @@ struct NodeAccess {
                 return try options.client.send(
                     .post, "/v1/apply", body: try request(), patience: .long, as: ApplyDocument.self)
             }
-            let kinds = Kinds.node()
+            let kinds = Kinds.node(try options.stateDirectory)
             let manifest = try options.manifests.load(kinds)
             try options.requirePrivilege(to: "change the node")
             let lock = try await lockNode()
@@ -43,7 +43,7 @@ struct NodeAccess {
             if try options.client.isAnswering() {
                 return try options.client.send(.get, "/v1/status", patience: .short, as: StatusDocument.self)
             }
-            let kinds = Kinds.node()
+            let kinds = Kinds.node(try options.stateDirectory)
             let manifest = try options.manifests.load(kinds)
             try options.requirePrivilege(to: "look at the node")
             let plan = await Reconciler(kinds: kinds.all).plan(manifest.desired)
@@ -58,7 +58,7 @@ struct NodeAccess {
 
     /// One apply at a time on one state directory, and none behind the back of its daemon.
     private func lockNode() async throws -> StateLock {
-        let state = options.stateDirectory
+        let state = try options.stateDirectory
         try state.prepare()
         if try StateLock.isHeld(.run, in: state) {
             let holder = StateLock.holder(of: .run, in: state).map { " (pid \($0))" } ?? ""
