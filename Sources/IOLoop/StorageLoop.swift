@@ -62,11 +62,13 @@ public actor StorageLoop {
     private nonisolated func start() throws(Errno) {
         var thread = pthread_t()
         let context = Unmanaged.passRetained(self)
-        let error = pthread_create(&thread, nil, { context in
-            guard let context else { return nil }
-            Unmanaged<StorageLoop>.fromOpaque(context).takeRetainedValue().threadMain()
-            return nil
-        }, context.toOpaque())
+        let error = pthread_create(
+            &thread, nil,
+            { context in
+                guard let context else { return nil }
+                Unmanaged<StorageLoop>.fromOpaque(context).takeRetainedValue().threadMain()
+                return nil
+            }, context.toOpaque())
         guard error == 0 else {
             context.release()
             throw Errno(rawValue: error)

@@ -221,3 +221,23 @@ public struct FileStatus: Sendable {
         modified = Int64(value.st_mtim.tv_sec) &* 1_000_000_000 &+ Int64(value.st_mtim.tv_nsec)
     }
 }
+
+extension File {
+    /// Whether a file has data at `offset`, and where that changes: at the next hole or data, or the end of the file
+    /// (lseek(2), SEEK_DATA and SEEK_HOLE). A file system without holes shows data everywhere.
+    public static func extent(
+        _ file: borrowing Descriptor, at offset: UInt64
+    ) throws(Errno) -> (hasData: Bool, end: UInt64) {
+        let raw = file.raw
+        guard let position = off_t(exactly: offset) else { throw .invalidArgument }
+        // linux/fs.h: SEEK_DATA 3, SEEK_HOLE 4.
+        do throws(Errno) {
+            let data = try linuxCall { lseek(raw, position, 3) }
+            guard data == position else { return (false, UInt64(data)) }
+        } catch .noSuchAddressOrDevice {
+            // A hole up to the end, or a place behind it.
+            return (false, max(offset, try status(file).length))
+        }
+        return (true, UInt64(try linuxCall { lseek(raw, position, 4) }))
+    }
+}

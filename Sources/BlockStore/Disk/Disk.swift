@@ -46,6 +46,8 @@ class Disk: LoopHandler {
     final let isReadOnly: Bool
     /// What it gives back at once when a range is discarded, in bytes.
     final let granularity: Int
+    /// Called with the new length when the disk has grown.
+    final var whenGrown: [(UInt64) -> Void] = []
 
     init(on loop: Loop, length: UInt64, isReadOnly: Bool, granularity: Int) {
         self.length = length
@@ -78,5 +80,6 @@ class Disk: LoopHandler {
     /// The disk has grown.
     final func grow(to length: UInt64) {
         self.length = length
+        for hear in whenGrown { hear(length) }
     }
 }

@@ -132,6 +132,11 @@ final class RawDisk: Disk {
         try fileCall(.truncate) { () throws(Errno) in try File.truncate(file, to: bytes) }
     }
 
+    override func allocation(at offset: UInt64, length: UInt64) -> (isAllocated: Bool, length: UInt64)? {
+        guard let extent = try? File.extent(file, at: offset) else { return nil }
+        return (extent.hasData, min(length, extent.end > offset ? extent.end - offset : length))
+    }
+
     override func close(_ done: @escaping (Errno?) -> Void) {
         ending = done
         closeIfIdle()

@@ -201,7 +201,12 @@ extension Connection {
         if framing.dataDigest {
             let padding = UnsafeRawBufferPointer(rebasing: trailer[..<sink.padding])
             let crc = CRC32C.checksum(padding, continuing: sink.crc)
-            guard CRC32C.load(trailer, at: sink.padding) == crc else { return dataDigestFailed() }
+            guard CRC32C.load(trailer, at: sink.padding) == crc else {
+                guard let slot = sink.task else { return dataDigestFailed() }
+                reject(.dataDigestError, pendingHeaderBytes)
+                loseData(slot)
+                return segmentEnded(slot, final: sink.final)
+            }
         }
         if let collected = sink.collected {
             let header = UnsafeRawBufferPointer(start: pendingHeader, count: BasicHeader.size)
@@ -211,9 +216,10 @@ extension Connection {
         }
     }
 
-    /// At error recovery level 0 a lost data segment costs the session (RFC 7143 section 7.8).
+    /// A request without its data cannot be answered, and its place in the order of commands cannot be left open: at
+    /// error recovery level 0 that costs the session (RFC 7143 section 7.8). Data of a SCSI command costs only the
+    /// command.
     private func dataDigestFailed() {
-        let header = UnsafeRawBufferPointer(start: pendingHeader, count: BasicHeader.size)
-        refuse(.dataDigestError, header, closing: "data digest error")
+        refuse(.dataDigestError, pendingHeaderBytes, closing: "data digest error")
     }
 }

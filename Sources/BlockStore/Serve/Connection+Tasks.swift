@@ -153,6 +153,13 @@ extension Connection {
         do throws(TransferFault) {
             let write = try WriteTransfer(command, required: required, limits: limits, tagBase: tagBase)
             task.pointee.residual = write.residual
+            if task.pointee.sense == .invalidTransferLength, let unit,
+                let refused = try? Command.decode(command.block, unit.server.profile)
+            {
+                // The command is refused for its length, and the residual says by how much.
+                task.pointee.residual = Residual(
+                    available: refused.dataOutBytes(unit.geometry), expected: command.expectedDataTransferLength)
+            }
             task.pointee.write = write
             return true
         } catch {

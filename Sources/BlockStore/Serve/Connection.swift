@@ -166,6 +166,8 @@ final class Connection: DiskClient {
     }
 
     private var hasEnded = false
+    /// It closes when its last task has ended.
+    var isDraining = false
 
     /// A task has gone: perhaps the last that a closing connection waited for.
     func taskEnded() {

@@ -1,3 +1,4 @@
+internal import Crypto
 internal import IOLoop
 internal import ISCSI
 internal import SystemPackage
@@ -13,11 +14,39 @@ final class LogicalUnit {
     /// Tasks of all sessions on it.
     var taskCount = 0
     var gate = WriteGate()
+    /// Called when it is leaving and its last task has ended.
+    var whenIdle: (() -> Void)?
 
     init(number: UInt16, disk: Disk, profile: LogicalUnitProfile) {
         self.number = number
         self.disk = disk
         server = DeviceServer(profile: profile)
+    }
+
+    /// The unit of a volume. Its identity follows from the names, so that it is the same after every start.
+    convenience init(number: UInt16, _ disk: Disk, volume: String, _ isReadOnly: Bool, of target: ServedTarget) {
+        var profile = LogicalUnitProfile(
+            geometry: LogicalUnitGeometry(bytes: disk.length), provisioning: .thin,
+            readOnly: isReadOnly || disk.isReadOnly, serial: "", naa: 0, targetName: target.name,
+            portalGroupTag: ServedTarget.portalGroupTag)
+        let identity = SHA256.hash(data: Array("\(target.name)\0\(volume)".utf8))
+        profile.naa = identity.prefix(8).reduce(0) { $0 << 8 | UInt64($1) } & 0xfff_ffff_ffff_ffff
+        let digits = String(profile.naa, radix: 16)
+        profile.serial = String(repeating: "0", count: 15 - digits.count) + digits
+        let blocks = disk.granularity / Int(profile.geometry.blockBytes)
+        profile.unmapGranularityBlocks = UInt32(clamping: max(1, blocks))
+        self.init(number: number, disk: disk, profile: profile)
+        disk.whenGrown.append { [weak self] bytes in self?.server.resize(bytes: bytes) }
+    }
+
+    /// A task on it has ended.
+    func taskEnded() {
+        taskCount -= 1
+        if isLeaving { checkIdle() }
+    }
+
+    func checkIdle() {
+        if taskCount == 0 { whenIdle?() }
     }
 
     var geometry: LogicalUnitGeometry { server.profile.geometry }

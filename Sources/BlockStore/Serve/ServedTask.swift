@@ -44,6 +44,11 @@ struct ServedTask {
     /// It answers nothing any more, and ends when nothing works for it.
     var isAborted = false
 
+    /// Data of it did not arrive whole; it fails when the burst has ended.
+    var hasLostData = false
+    /// Its last data came in answer to an R2T.
+    var isSolicited = false
+
     var command: SCSICommand
     /// What the store has to do; nil while it is looked at, and for commands that the device server answers.
     var work: Command?
@@ -75,6 +80,10 @@ struct ServedTask {
     var status = SCSIStatus.good
     var sense: Sense?
     var residual = Residual.none
+
+    func isOn(_ other: LogicalUnit) -> Bool {
+        unit?.toOpaque() == Unmanaged.passUnretained(other).toOpaque()
+    }
 
     init(_ command: SCSICommand, read: ReadTransfer) {
         self.command = command

@@ -47,7 +47,8 @@ extension Connection {
         case .getLBAStatus(let lba, let allocation):
             reportStatus(slot, lba, allocation, unit)
         case .verify(let range, let compare):
-            compare ? readSecond(slot, range.byteOffset(geometry) + UInt64(task.pointee.bufferBase), unit)
+            compare
+                ? readSecond(slot, range.byteOffset(geometry) + UInt64(task.pointee.bufferBase), unit)
                 : verifyChunk(slot, range, unit)
         case .compareAndWrite(let range, _):
             guard range.count > 0 else { return respond(slot) }

@@ -20,12 +20,28 @@ final class ServedTarget {
     /// The portals at which it answers, as configured.
     var portals: [SocketAddress]
     var units: [UInt16: LogicalUnit] = [:]
+    /// It is being taken away: nobody logs in any more.
+    var isLeaving = false
     static let portalGroupTag: UInt16 = 1
 
     init(name: String, access: TargetAccess, portals: [SocketAddress]) {
         self.name = name
         self.access = access
         self.portals = portals
+    }
+
+    /// Whether the initiator of that name may log in. Names are compared without regard to case (RFC 3722).
+    func admits(_ initiatorName: String) -> Bool {
+        guard let patterns = access.initiators else { return true }
+        let name = initiatorName.lowercased()
+        return patterns.contains { NamePattern.matches($0, name) }
+    }
+
+    /// The rules for one initiator: its name, or none, in place of the patterns.
+    func access(for initiatorName: String) -> TargetAccess {
+        var rules = access
+        if rules.initiators != nil { rules.initiators = admits(initiatorName) ? [initiatorName] : [] }
+        return rules
     }
 
     /// Numbers of its units, ascending.
@@ -79,16 +95,17 @@ final class TargetRegistry {
             return .open(TargetAccess(), portalGroupTag: ServedTarget.portalGroupTag, alias: nil)
         }
         guard let target = targets[name], target.portals.contains(portal.address) else { return .refuse(.notFound) }
+        guard !target.isLeaving else { return .refuse(.targetRemoved) }
         if subject.tsih != 0 {
             // A further connection of a session that has one already (MaxConnections=1).
             return .refuse(sessions.contains(tsih: subject.tsih) ? .tooManyConnections : .sessionDoesNotExist)
         }
-        return .open(target.access, portalGroupTag: ServedTarget.portalGroupTag, alias: nil)
+        return .open(target.access(for: subject.initiatorName), portalGroupTag: ServedTarget.portalGroupTag, alias: nil)
     }
 
     /// What an initiator may know of: the targets that would let it in, with the portals where they answer.
     func discovered(by initiatorName: String, at local: SocketAddress) -> [DiscoveredTarget] {
-        targets.values.filter { $0.access.admits(initiatorName) }.sorted { $0.name < $1.name }.map { target in
+        targets.values.filter { $0.admits(initiatorName) && !$0.isLeaving }.sorted { $0.name < $1.name }.map { target in
             let portals = target.portals.map { portal in
                 // A wildcard portal is known by the address that the initiator came to.
                 let bound = self.portals[portal]?.bound ?? portal
@@ -102,5 +119,41 @@ final class TargetRegistry {
     /// Sessions of a target.
     func sessions(of target: ServedTarget) -> [Session] {
         sessions.all.filter { $0.target === target }
+    }
+
+    /// Closes connections at once.
+    func closeConnections(_ condition: (Connection) -> Bool) {
+        for connection in connections.values where condition(connection) { connection.close() }
+    }
+
+    // MARK: Units
+
+    /// Gives a target one more unit; its sessions hear that the list has changed.
+    func attach(_ unit: LogicalUnit, to target: ServedTarget) {
+        announceListChange(of: target)
+        target.units[unit.number] = unit
+        for session in sessions(of: target) { session.attach(unit) }
+    }
+
+    /// Takes a unit away. `done` is called when its last task has ended and nothing uses its disk any more.
+    func detach(_ number: UInt16, of name: String, _ done: @escaping () -> Void) {
+        guard let target = targets[name], let unit = target.units.removeValue(forKey: number) else { return done() }
+        unit.isLeaving = true
+        for session in sessions(of: target) {
+            session.detach(number)
+            session.connection.leave(unit)
+        }
+        announceListChange(of: target)
+        // The closure keeps the unit for its tasks, which do not count references.
+        unit.whenIdle = {
+            unit.whenIdle = nil
+            done()
+        }
+        unit.checkIdle()
+    }
+
+    /// Only the sessions of this target hear of it.
+    private func announceListChange(of target: ServedTarget) {
+        for unit in target.units.values { unit.server.raise(.reportedLUNsChanged) }
     }
 }

@@ -12,6 +12,12 @@ extension Connection {
             return drop(basic)
         }
         let task = tasks[slot]
+        task.pointee.isSolicited = !data.isUnsolicited
+        guard !task.pointee.hasLostData else {
+            drop(basic)
+            if data.final { respond(slot) }
+            return
+        }
         do throws(TransferFault) {
             guard let place = try task.pointee.write?.receive(data) else { return drop(basic) }
             let from = Int(place.offset &- task.pointee.bufferBase)
@@ -24,14 +30,32 @@ extension Connection {
                     target: keep > 0 ? task.pointee.buffer.map { $0.start + from } : nil, keep: keep,
                     drop: basic.dataBytes - keep, trailer: basic.dataLength(framing) - basic.dataBytes,
                     padding: basic.padding, task: slot, final: data.final))
+        } catch .unexpectedDataSN, .unexpectedOffset {
+            // Data is missing: the command fails, and the session goes on (RFC 7143 section 7.9).
+            loseData(slot)
+            drop(basic)
+            if data.final { respond(slot) }
         } catch {
             refuse(.protocolError, pendingHeaderBytes, closing: "\(error)")
         }
     }
 
+    /// The command fails for want of its data. What still comes of it is dropped; with the end of the burst it answers.
+    func loseData(_ slot: UInt16) {
+        let task = tasks[slot]
+        task.pointee.hasLostData = true
+        task.pointee.status = .checkCondition
+        task.pointee.sense = Sense(.abortedCommand, .protocolServiceCRCError)
+    }
+
     /// A data segment of the task is complete.
     func segmentEnded(_ slot: UInt16, final: Bool) {
-        guard !tasks[slot].pointee.isAborted else { return endIfIdle(slot) }
+        let task = tasks[slot]
+        guard !task.pointee.isAborted else { return endIfIdle(slot) }
+        if task.pointee.hasLostData {
+            if final || task.pointee.command.final && !task.pointee.isSolicited { respond(slot) }
+            return
+        }
         proceed(slot)
     }
 
@@ -123,6 +147,34 @@ extension Connection {
 
     // MARK: The end
 
+    /// Takes no further request, lets running tasks end and answer, and closes then. Tasks that wait for the initiator
+    /// end at once.
+    func drain() {
+        guard phase == .fullFeature, !isDraining else { return phase == .login ? close() : () }
+        isDraining = true
+        phase = .leaving
+        for slot in tasks.slots {
+            let stage = tasks[slot].pointee.stage
+            if stage == .receives || stage == .awaitsBuffer { abort(slot) }
+        }
+        if tasks.isEmpty { close() }
+    }
+
+    /// The unit is being taken away: tasks on it that wait for their data fail; those at work come to their end.
+    func leave(_ unit: LogicalUnit) {
+        for slot in tasks.slots where tasks[slot].pointee.isOn(unit) {
+            let stage = tasks[slot].pointee.stage
+            guard stage == .receives || stage == .awaitsBuffer, !tasks[slot].pointee.isQueued else { continue }
+            var isReceived = false
+            if case .data(let sink) = incoming { isReceived = sink.task == slot }
+            if stage == .receives, !isReceived {
+                respond(slot, failing: .unsupportedUnit)
+            } else {
+                abort(slot)
+            }
+        }
+    }
+
     /// Has a task end without an answer: at once, or when the disk and the kernel have let go of its memory.
     func abort(_ slot: UInt16, _ quiesce: Quiesce? = nil) {
         let task = tasks[slot]
@@ -168,11 +220,12 @@ extension Connection {
         leaveGate(task)
         if let buffer = task.pointee.buffer { loop.buffers.give(buffer) }
         if let buffer = task.pointee.second { loop.buffers.give(buffer) }
-        task.pointee.unit?._withUnsafeGuaranteedRef { $0.taskCount -= 1 }
+        let unit = task.pointee.unit
         tasks.remove(slot)
+        unit?._withUnsafeGuaranteedRef { $0.taskEnded() }
         if !quiescing.isEmpty {
             for quiesce in quiescing.removeValue(forKey: slot) ?? [] { quiesce.taskEnded() }
         }
-        if phase == .closing { taskEnded() }
+        if phase == .closing { taskEnded() } else if isDraining, tasks.isEmpty { close() }
     }
 }

@@ -149,6 +149,8 @@ public enum AdditionalSense: UInt16, Sendable {
     case inquiryDataHasChanged = 0x3f03
     case reportedLUNsDataHasChanged = 0x3f0e
     case internalTargetFailure = 0x4400
+    /// What iSCSI says of lost or damaged data of a command (RFC 7143 section 11.4.7.2).
+    case protocolServiceCRCError = 0x4705
     case dataPhaseError = 0x4b00
     case mediumRemovalPrevented = 0x5302
     case insufficientRegistrationResources = 0x5504

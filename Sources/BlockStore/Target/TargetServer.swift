@@ -1,0 +1,232 @@
+public import IOLoop
+internal import ISCSI
+public import Logging
+internal import Syscall
+internal import SystemPackage
+
+/// The targets that this process serves: control code's way to change them while initiators are at work. Started by the
+/// daemon, stopped by it.
+///
+/// A change touches only the sessions that it concerns. The changes themselves come one at a time: their caller sees to
+/// that, as the daemon's agent does.
+public actor TargetServer {
+    private let loop: StorageLoop
+    private let disks: OpenDisks
+    private let log: Logger
+    private let registry: Confined<TargetRegistry>
+    private var served: [String: TargetSpec] = [:]
+    private var isStopped = false
+
+    /// How long tasks may take to end before their connections are cut.
+    private static let drainLimit = Duration.seconds(5)
+
+    /// Serves nothing yet.
+    /// - Parameters:
+    ///   - loop: where connections, units and disks live; it is stopped after the server.
+    ///   - disks: the volumes of this process, on the same loop.
+    public init(on loop: StorageLoop, disks: OpenDisks, logger: Logger) async {
+        self.loop = loop
+        self.disks = disks
+        log = logger
+        registry = await loop.run { loop in
+            Confined(TargetRegistry(on: loop, log: logger, limits: ServeLimits()), to: loop)
+        }
+    }
+
+    /// What is served, by target.
+    public func observe() async -> [String: TargetObservation] {
+        let registry = registry
+        let live = await loop.run { loop in
+            let registry = registry.open(on: loop)
+            return registry.targets.mapValues { target in
+                (target.access, registry.sessions(of: target).map(\.parameters.initiatorName))
+            }
+        }
+        return served.mapValues { spec in
+            let (access, initiators) = live[spec.name] ?? (TargetAccess(), [])
+            let current = try? Self.access(spec)
+            return TargetObservation(
+                portals: spec.portals, units: spec.units, access: spec.access,
+                secretsAreCurrent: current.map { $0.credentials == access.credentials && $0.mutual == access.mutual }
+                    ?? false,
+                initiators: initiators)
+        }
+    }
+
+    /// Serves a target as `spec` says, whatever was served under its name before.
+    /// - Parameter places: where its volumes are.
+    /// - Returns: what could not be done, in words; the rest has been done.
+    func serve(_ spec: TargetSpec, _ places: [String: VolumePlace]) async -> [String] {
+        guard !isStopped else { return ["the server has been stopped"] }
+        let access: TargetAccess
+        do throws(SecretFault) {
+            access = try Self.access(spec)
+        } catch {
+            // What is served stays as it is: a target must not open its door for want of a secret.
+            return ["\(error)"]
+        }
+        var problems = await open(spec.portals)
+        let before = served[spec.name]
+        var units = before?.units ?? [:]
+        for (number, unit) in units where spec.units[number] != unit {
+            problems += await detach(number, of: spec.name, unit.volume)
+            units[number] = nil
+        }
+        await announce(spec, access)
+        for (number, unit) in spec.units.sorted(by: { $0.key < $1.key }) where units[number] == nil {
+            guard let place = places[unit.volume] else {
+                problems.append("LUN \(number): the manifest has no volume '\(unit.volume)'")
+                continue
+            }
+            do throws(ImageError) {
+                try await attach(number, unit, place, of: spec.name)
+                units[number] = unit
+            } catch {
+                problems.append("LUN \(number): the volume '\(unit.volume)' cannot be opened: \(error)")
+            }
+        }
+        let listening = await loop.run { [registry] loop in
+            let registry = registry.open(on: loop)
+            return spec.portals.filter { registry.portals[$0] != nil }
+        }
+        served[spec.name] = TargetSpec(name: spec.name, portals: listening, units: units, access: spec.access)
+        await closeUnusedPortals()
+        return problems
+    }
+
+    /// Serves a target no longer: its sessions end, its disks are closed.
+    /// - Returns: what went wrong on the way, in words.
+    func remove(_ name: String) async -> [String] {
+        guard let spec = served.removeValue(forKey: name) else { return [] }
+        await end(name)
+        var problems: [String] = []
+        for (number, unit) in spec.units.sorted(by: { $0.key < $1.key }) {
+            problems += await detach(number, of: name, unit.volume)
+        }
+        await loop.run { [registry] loop in registry.open(on: loop).targets[name] = nil }
+        await closeUnusedPortals()
+        return problems
+    }
+
+    /// Ends everything: no new connections, tasks end, disks are flushed and closed.
+    public func stop() async {
+        guard !isStopped else { return }
+        isStopped = true
+        await loop.run { [registry] loop in
+            for portal in registry.open(on: loop).portals.values { portal.close() }
+        }
+        for name in served.keys.sorted() {
+            for problem in await remove(name) { log.error("\(name): \(problem)") }
+        }
+        // Discovery sessions and logins that have not come to an end.
+        await loop.run { [registry] loop in registry.open(on: loop).closeConnections { _ in true } }
+    }
+
+    // MARK: Steps
+
+    /// The rules of access with their secrets.
+    private static func access(_ spec: TargetSpec) throws(SecretFault) -> TargetAccess {
+        var access = TargetAccess(initiators: spec.access.initiators)
+        if let chap = spec.access.chap { access.credentials = [try SecretFile.read(user: chap.user, path: chap.file)] }
+        if let mutual = spec.access.mutual { access.mutual = try SecretFile.read(user: mutual.user, path: mutual.file) }
+        return access
+    }
+
+    private func open(_ portals: [SocketAddress]) async -> [String] {
+        await loop.run { [registry] loop in
+            let registry = registry.open(on: loop)
+            var problems: [String] = []
+            for address in portals where registry.portals[address] == nil {
+                do throws(Errno) {
+                    registry.portals[address] = try Portal(on: loop, registry, address: address)
+                } catch {
+                    problems.append("portal \(address): cannot listen: \(error)")
+                }
+            }
+            return problems
+        }
+    }
+
+    private func closeUnusedPortals() async {
+        let used = Set(served.values.flatMap(\.portals))
+        await loop.run { [registry] loop in
+            let registry = registry.open(on: loop)
+            for (address, portal) in registry.portals where !used.contains(address) {
+                portal.close()
+                registry.portals[address] = nil
+            }
+        }
+    }
+
+    /// Makes the target known, or gives the known one its new rules.
+    private func announce(_ spec: TargetSpec, _ access: TargetAccess) async {
+        await loop.run { [registry] loop in
+            let registry = registry.open(on: loop)
+            let target =
+                registry.targets[spec.name]
+                ?? ServedTarget(name: spec.name, access: access, portals: spec.portals)
+            target.access = access
+            target.portals = spec.portals
+            registry.targets[spec.name] = target
+            // Whoever may no longer come has to go.
+            for session in registry.sessions(of: target) where !target.admits(session.parameters.initiatorName) {
+                session.connection.fail("\(session.parameters.initiatorName) is no longer admitted")
+            }
+        }
+    }
+
+    private func attach(
+        _ number: UInt16, _ unit: TargetSpec.Unit, _ place: VolumePlace, of name: String
+    ) async throws(ImageError) {
+        let disk = try await disks.acquire(place)
+        await loop.run { [registry] loop in
+            let registry = registry.open(on: loop)
+            guard let target = registry.targets[name] else { return }
+            registry.attach(
+                LogicalUnit(number: number, disk.disk(on: loop), volume: unit.volume, unit.isReadOnly, of: target),
+                to: target)
+        }
+    }
+
+    private func detach(_ number: UInt16, of name: String, _ volume: String) async -> [String] {
+        let registry = registry
+        await withCheckedContinuation { (waiter: CheckedContinuation<Void, Never>) in
+            Task {
+                await loop.run { loop in
+                    registry.open(on: loop).detach(number, of: name) { waiter.resume() }
+                }
+            }
+        }
+        do throws(ImageError) {
+            try await disks.release(volume)
+            return []
+        } catch {
+            return ["LUN \(number): the volume '\(volume)' did not close: \(error)"]
+        }
+    }
+
+    /// Lets the target's tasks end for a while, and then closes its connections.
+    private func end(_ name: String) async {
+        let registry = registry
+        await loop.run { loop in
+            let registry = registry.open(on: loop)
+            guard let target = registry.targets[name] else { return }
+            target.isLeaving = true
+            for session in registry.sessions(of: target) { session.connection.drain() }
+        }
+        let clock = ContinuousClock()
+        let deadline = clock.now + Self.drainLimit
+        while clock.now < deadline {
+            let left = await loop.run { loop in
+                let registry = registry.open(on: loop)
+                return registry.targets[name].map { registry.sessions(of: $0).count } ?? 0
+            }
+            guard left > 0 else { return }
+            try? await Task.sleep(for: .milliseconds(5))
+        }
+        log.warning("\(name): tasks did not end in \(Self.drainLimit); their connections are cut")
+        await loop.run { loop in
+            registry.open(on: loop).closeConnections { $0.session?.target?.name == name }
+        }
+    }
+}
