@@ -21,3 +21,5 @@ int sda_tun_set_owner(int fd, unsigned int uid) { return ioctl(fd, TUNSETOWNER, 
 int sda_tun_set_group(int fd, unsigned int gid) { return ioctl(fd, TUNSETGROUP, (unsigned long)gid); }
 
 int sda_tun_set_persistent(int fd, int on) { return ioctl(fd, TUNSETPERSIST, (unsigned long)on); }
+
+int sda_tun_set_carrier(int fd, int on) { return ioctl(fd, TUNSETCARRIER, &on); }

@@ -22,7 +22,9 @@ enum LinkRemoval {
         var errors = [NetlinkError?](repeating: nil, count: links.count)
         if present.count < groupThreshold {
             var batch = StepBatch(count: links.count)
-            for index in present { batch.add(step: index) { $0.deleteLink(.index(links[index].index)) } }
+            for index in present {
+                batch.add(step: index, tolerating: .missing) { $0.deleteLink(.index(links[index].index)) }
+            }
             return try batch.errors(on: &socket).enumerated().map { $1?.about(links[$0].name) }
         }
         let group = unusedGroup(listing)

@@ -1,11 +1,28 @@
 internal import Netlink
-internal import Reconcile
+internal import SystemPackage
 
 /// The messages of a run of steps in one batch, and which step each of them belongs to.
 struct StepBatch {
+    /// A refusal that is as good as success.
+    enum Tolerance {
+        case nothing
+        /// What is to go is gone already.
+        case missing
+        /// The kernel was built without the thing, and does well without it.
+        case unsupported
+
+        func covers(_ error: NetlinkError) -> Bool {
+            switch self {
+            case .nothing: false
+            case .missing: error.isMissing
+            case .unsupported: error.errno == .notSupported
+            }
+        }
+    }
+
     private var writer: MessageWriter
     /// The step of each message, in the order of the messages.
-    private var steps: [Int] = []
+    private var steps: [(step: Int, tolerance: Tolerance)] = []
     private let count: Int
 
     /// An empty batch for a run of so many steps.
@@ -14,30 +31,21 @@ struct StepBatch {
         writer = MessageWriter(capacity: min(count, 4096) * 192 + 64)
     }
 
-    var isEmpty: Bool { writer.isEmpty }
-
     /// Appends messages of one step.
-    mutating func add(step: Int, _ write: (inout MessageWriter) -> Void) {
+    mutating func add(step: Int, tolerating: Tolerance = .nothing, _ write: (inout MessageWriter) -> Void) {
         write(&writer)
-        while steps.count < writer.count { steps.append(step) }
+        while steps.count < writer.count { steps.append((step, tolerating)) }
     }
 
     /// Sends all, and returns the first error of each step; nil where the step has none.
-    ///
-    /// A deletion of what is gone already is no error.
     func errors(on socket: inout NetlinkSocket) throws(NetlinkError) -> [NetlinkError?] {
         var errors = [NetlinkError?](repeating: nil, count: count)
         guard !writer.isEmpty else { return errors }
         for (message, error) in try socket.request(writer).enumerated() {
-            guard let error, errors[steps[message]] == nil else { continue }
-            if error.operation.hasPrefix("delete"), error.isMissing { continue }
-            errors[steps[message]] = error
+            let (step, tolerance) = steps[message]
+            guard let error, errors[step] == nil, !tolerance.covers(error) else { continue }
+            errors[step] = error
         }
         return errors
-    }
-
-    /// Sends all; one outcome for each step.
-    func send(on socket: inout NetlinkSocket) throws(NetlinkError) -> [StepOutcome] {
-        try errors(on: &socket).map { $0.map { .failed("\($0)") } ?? .done }
     }
 }

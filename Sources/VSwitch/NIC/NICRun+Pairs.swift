@@ -69,7 +69,8 @@ extension NICRun {
         var removal = StepBatch(count: steps.count)
         for (step, spec) in made {
             if let error = errors[step] { fail(step, "\(error.about(spec.interface))") }
-            if failures[step] != nil { removal.add(step: step) { $0.deleteLink(.name(spec.interface)) } }
+            guard failures[step] != nil else { continue }
+            removal.add(step: step, tolerating: .missing) { $0.deleteLink(.name(spec.interface)) }
         }
         _ = try removal.errors(on: &socket)
     }

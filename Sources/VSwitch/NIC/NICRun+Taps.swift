@@ -37,10 +37,11 @@ extension NICRun {
         var batch = StepBatch(count: steps.count)
         for (order, tap) in zip(orders, opened) {
             switch tap {
-            case .success:
+            case .success(let tap):
                 guard let spec = steps[order.step].spec else { continue }
                 let change = portChange(spec, bridges)
-                batch.add(step: order.step) { $0.changeLink(.name(order.name), change) }
+                batch.add(step: order.step, tolerating: .unsupported) { $0.removeQueue(of: tap.index) }
+                batch.add(step: order.step) { $0.changeLink(.index(tap.index), change) }
             case .failure(let problem): fail(order.step, problem.text)
             }
         }

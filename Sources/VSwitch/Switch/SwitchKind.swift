@@ -121,7 +121,7 @@ extension SwitchKind {
                     $0.changeLink(.index(seen.link.index), change)
                 }
             case (.delete, _, let seen?):
-                batch.add(step: index) { $0.deleteLink(.index(seen.link.index)) }
+                batch.add(step: index, tolerating: .missing) { $0.deleteLink(.index(seen.link.index)) }
             default: break
             }
         }
@@ -154,7 +154,7 @@ extension SwitchKind {
         var removal = StepBatch(count: steps.count)
         for index in made where errors[index] != nil {
             guard let spec = steps[index].spec else { continue }
-            removal.add(step: index) { $0.deleteLink(.name(spec.bridge)) }
+            removal.add(step: index, tolerating: .missing) { $0.deleteLink(.name(spec.bridge)) }
         }
         _ = try removal.errors(on: &socket)
         return errors

@@ -31,6 +31,8 @@ struct TapTests {
                 "type tap", "multi_queue", "vnet_hdr on", "persist on", "user 1234", "master blue", ",UP",
             ] { #expect(shown.contains(words), "\(words) in \(shown)") }
             #expect(try await node.space.run("bridge", "link").contains("vm1-net0"))
+            // Without a queue of the kernel's in front of the tap's own: 6.9 MB and 4 ms each.
+            #expect(try await node.space.run("tc", "qdisc", "show", "dev", "vm1-net0").hasPrefix("qdisc noqueue"))
             let off = try await node.space.run("cat", "/proc/sys/net/ipv6/conf/vm1-net0/disable_ipv6")
             #expect(off == "1\n")
 
