@@ -70,7 +70,7 @@ import Testing
             """
             00 b0 00 3c
             01 ff 00 08  // WSNZ, 255 blocks to compare, granularity of 8
-            00 00 80 00  00 00 08 00  00 00 00 00  // maximum, optimal, prefetch
+            00 01 00 00  00 00 08 00  00 00 00 00  // maximum, optimal, prefetch
             \(thin ? "00100000 00000100 00000080 80000000" : "00000000 00000000 00000000 00000000")
             00 00 00 00 00 40 00 00  // WRITE SAME
             """)

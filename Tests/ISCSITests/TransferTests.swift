@@ -165,24 +165,56 @@ func dataOut(_ length: UInt32, at offset: UInt32, sn: UInt32, tag: UInt32 = .max
         (dataOut(512, at: .max, sn: 0), .unexpectedOffset(.max, wanted: 0)),
         (dataOut(8196, at: 0, sn: 0), .beyondFirstBurst),
         (dataOut(8192, at: 0, sn: 0), .notFinal),
-        (dataOut(512, at: 0, sn: 0, tag: 0x300), .unexpectedTransferTag(0x300)),
     ])
     func unsolicitedDataIsChecked(data: DataOut, fault: TransferFault) throws {
         var write = try transfer(expected: 20_000, final: false)
-        #expect(throws: fault) { _ = try write.receive(data) }
+        try take(&write, data, offset: 0, keep: 0)
+        #expect(write.fault == fault && !write.isComplete, "the rest is still to pass")
+        try take(&write, dataOut(8192, at: 0, sn: 0), offset: 0, keep: 0)
+        try take(&write, dataOut(4, at: 99, sn: 7, final: true), offset: 0, keep: 0)
+        #expect(write.nextRequest() == nil)
+        #expect(write.fault == fault && write.isComplete)
+    }
+
+    @Test func dataSNCountsWithinABurst() throws {
+        var write = try transfer(expected: 1024, final: false)
+        try take(&write, dataOut(512, at: 0, sn: 0), offset: 0, keep: 512)
+        try take(&write, dataOut(512, at: 512, sn: 0, final: true), offset: 0, keep: 0)
+        #expect(write.fault == .unexpectedDataSN(0, wanted: 1) && write.isComplete)
+        #expect(write.fault?.sense.code == .protocolServiceCRCError)
     }
 
     @Test(arguments: [
         (dataOut(512, at: 0, sn: 1, tag: 0x300), TransferFault.unexpectedDataSN(1, wanted: 0)),
         (dataOut(512, at: 4, sn: 0, tag: 0x300), .unexpectedOffset(4, wanted: 0)),
         (dataOut(16_388, at: 0, sn: 0, tag: 0x300), .burstTooLong),
-        (dataOut(512, at: 0, sn: 0, tag: 0x300, final: true), .burstTooShort),
         (dataOut(16_384, at: 0, sn: 0, tag: 0x300), .notFinal),
-        (dataOut(512, at: 0, sn: 0, tag: 0x301), .unexpectedTransferTag(0x301)),
+    ])
+    func solicitedDataIsChecked(data: DataOut, fault: TransferFault) throws {
+        var write = try transfer(expected: 40_000)
+        while write.nextRequest() != nil {}
+        try take(&write, data, offset: 0, keep: 0)
+        #expect(write.fault == fault && !write.isComplete)
+        try take(&write, dataOut(16_384, at: 0, sn: 0, tag: 0x300, final: true), offset: 0, keep: 0)
+        #expect(!write.isComplete, "the other burst is still to pass")
+        try take(&write, dataOut(16_384, at: 16_384, sn: 0, tag: 0x301, final: true), offset: 0, keep: 0)
+        #expect(write.isComplete && write.fault == fault)
+    }
+
+    @Test func aBurstThatEndsEarlyIsAFault() throws {
+        var write = try transfer(expected: 4096)
+        _ = try ask(&write)
+        try take(&write, dataOut(512, at: 0, sn: 0, tag: 0x300, final: true), offset: 0, keep: 0)
+        #expect(write.fault == .burstTooShort && write.isComplete)
+        #expect(write.fault?.sense.code == .notEnoughUnsolicitedData)
+    }
+
+    @Test(arguments: [
+        (dataOut(512, at: 0, sn: 0, tag: 0x301), TransferFault.unexpectedTransferTag(0x301)),
         (dataOut(512, at: 0, sn: 0, tag: 0x302), .unexpectedTransferTag(0x302)),
         (dataOut(512, at: 0, sn: 0), .unsolicitedNotNegotiated),
     ])
-    func solicitedDataIsChecked(data: DataOut, fault: TransferFault) throws {
+    func dataThatNothingAskedForCostsTheSession(data: DataOut, fault: TransferFault) throws {
         var write = try transfer(expected: 40_000)
         while write.nextRequest() != nil {}
         #expect(throws: fault) { _ = try write.receive(data) }

@@ -30,11 +30,6 @@ extension Connection {
                     target: keep > 0 ? task.pointee.buffer.map { $0.start + from } : nil, keep: keep,
                     drop: basic.dataBytes - keep, trailer: basic.dataLength(framing) - basic.dataBytes,
                     padding: basic.padding, task: slot, final: data.final))
-        } catch .unexpectedDataSN, .unexpectedOffset {
-            // Data is missing: the command fails, and the session goes on (RFC 7143 section 7.9).
-            loseData(slot)
-            drop(basic)
-            if data.final { respond(slot) }
         } catch {
             refuse(.protocolError, pendingHeaderBytes, closing: "\(error)")
         }
@@ -63,7 +58,11 @@ extension Connection {
     func proceed(_ slot: UInt16) {
         let task = tasks[slot]
         guard !task.pointee.isAborted else { return endIfIdle(slot) }
-        guard var write = task.pointee.write, !write.isComplete else { return run(slot) }
+        guard var write = task.pointee.write, !write.isComplete else {
+            guard let fault = task.pointee.write?.fault else { return run(slot) }
+            task.pointee.stage = .works
+            return respond(slot, failing: fault.sense)
+        }
         task.pointee.stage = .receives
         guard let request = write.nextRequest() else { return }
         if request.offset &+ request.length <= room(of: task) {

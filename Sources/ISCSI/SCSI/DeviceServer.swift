@@ -109,12 +109,17 @@ public struct DeviceServer: Sendable {
             guard !isConflict(decoded, nexus) else { return .conflict }
             try checkReady(decoded)
             let expected = command.writes ? command.expectedDataTransferLength : 0
-            guard decoded.accepts(expected: expected, profile.geometry) else { throw .invalidTransferLength }
+            guard decoded.accepts(expected: expected, profile.geometry) else { throw Self.wrongLength(decoded) }
             return try perform(decoded, nexus, &answer)
         } catch {
             answer.removeAll(keepingCapacity: true)
             return .failed(error)
         }
+    }
+
+    /// COMPARE AND WRITE of more blocks than its one byte can count is a mistake in the command, not in its transport.
+    private static func wrongLength(_ command: Command) -> Sense {
+        if case .compareAndWrite = command { .invalidCommandField(byte: 13) } else { .invalidTransferLength }
     }
 
     /// INQUIRY, REPORT LUNS and REQUEST SENSE do not end with an attention (SAM-5 section 5.14).

@@ -65,7 +65,7 @@ public struct LogicalUnitProfile: Equatable, Sendable {
     public var relativeTargetPort: UInt16 = 1
 
     /// Most blocks that one READ, WRITE or VERIFY may move.
-    public var maxTransferBlocks: UInt32 = 32_768
+    public var maxTransferBlocks: UInt32 = 65_536
     public var optimalTransferBlocks: UInt32 = 2048
     /// Most blocks that one COMPARE AND WRITE may compare.
     public var maxCompareBlocks: UInt8 = 255

@@ -118,6 +118,8 @@ public enum AdditionalSense: UInt16, Sendable {
     case notReadyInitializingCommandRequired = 0x0402
     case warning = 0x0b00
     case writeError = 0x0c00
+    case unexpectedUnsolicitedData = 0x0c0c
+    case notEnoughUnsolicitedData = 0x0c0d
     case logicalBlockGuardCheckFailed = 0x1001
     case invalidFieldInInformationUnit = 0x0e03
     case unrecoveredReadError = 0x1100

@@ -1,5 +1,6 @@
-/// What is wrong with the data of a write. At error recovery level 0 the cure is to reject the PDU and to drop the
-/// session (RFC 7143 section 7.2): the initiator comes back and repeats its commands.
+/// What is wrong with the data of a write. Data in a wrong order or amount fails its task, once the rest of its data has
+/// passed (RFC 7143 sections 7.8 and 7.9): `WriteTransfer.fault`. Data that no task has asked for breaks the protocol,
+/// for which error recovery level 0 has one cure, to drop the session (section 7.2): thrown.
 public enum TransferFault: Error, Equatable, Sendable, CustomStringConvertible {
     case immediateNotNegotiated
     case unsolicitedNotNegotiated
@@ -11,6 +12,18 @@ public enum TransferFault: Error, Equatable, Sendable, CustomStringConvertible {
     case burstTooLong
     case burstTooShort
     case notFinal
+
+    /// What the task's response says of it (RFC 7143 section 11.4.7.2).
+    public var sense: Sense {
+        switch self {
+        case .immediateNotNegotiated, .unsolicitedNotNegotiated:
+            Sense(.abortedCommand, .unexpectedUnsolicitedData)
+        case .unexpectedTransferTag, .unexpectedDataSN, .unexpectedOffset:
+            Sense(.abortedCommand, .protocolServiceCRCError)
+        case .beyondFirstBurst, .beyondExpectedLength, .burstTooLong, .burstTooShort, .notFinal:
+            Sense(.abortedCommand, .notEnoughUnsolicitedData)
+        }
+    }
 
     public var description: String {
         switch self {
@@ -50,6 +63,8 @@ public struct WriteTransfer: Equatable, Sendable {
     /// Bytes that the command will get: no more than it wants, no more than the initiator has.
     public let wanted: UInt32
     public let residual: Residual
+    /// Why the task fails. Its data then passes unkept, and `isComplete` tells when the response may go.
+    public private(set) var fault: TransferFault?
     private let expected: UInt32
     private let limits: TransferLimits
     private let tagBase: UInt32
@@ -94,68 +109,77 @@ public struct WriteTransfer: Equatable, Sendable {
     /// Bytes of the command's own data that immediate data brought.
     public var immediateKeep: UInt32 { min(unsolicited, wanted) }
 
-    /// All data is here and no Data-Out is outstanding.
-    public var isComplete: Bool { !unsolicitedOpen && r2tSent == r2tDone && arrived == wanted }
+    /// No Data-Out is outstanding, and all data is here unless there is a `fault`.
+    public var isComplete: Bool {
+        !unsolicitedOpen && r2tSent == r2tDone && (arrived == wanted || fault != nil)
+    }
 
     /// R2T PDUs sent so far: the ExpDataSN of the response.
     public var r2tCount: UInt32 { r2tSent }
 
-    /// Checks a Data-Out PDU and says where its bytes belong.
+    /// Checks a Data-Out PDU and says where its bytes belong; nowhere, if there is a fault.
+    /// - Throws: a fault that costs the session: data that nothing has asked for.
     public mutating func receive(_ data: DataOut) throws(TransferFault) -> Placement {
-        data.isUnsolicited ? try receiveUnsolicited(data) : try receiveSolicited(data)
-    }
-
-    private mutating func receiveUnsolicited(_ data: DataOut) throws(TransferFault) -> Placement {
-        guard unsolicitedOpen else { throw .unsolicitedNotNegotiated }
-        try checkOrder(data, offset: unsolicited)
-        guard data.dataBytes <= limits.firstBurst &- min(limits.firstBurst, unsolicited) else {
-            throw .beyondFirstBurst
+        if data.isUnsolicited {
+            guard unsolicitedOpen else { throw .unsolicitedNotNegotiated }
+            let place = keepUnsolicited(data)
+            if data.final {
+                unsolicitedOpen = false
+                nextDataSN = 0
+            }
+            return place
         }
-        guard data.dataBytes <= expected &- unsolicited else { throw .beyondExpectedLength }
-        let keep = min(data.dataBytes, wanted &- min(wanted, unsolicited))
-        let place = Placement(offset: unsolicited, keep: keep)
-        unsolicited += data.dataBytes
-        arrived += keep
-        asked = arrived
-        burstEnd = arrived
+        guard r2tDone != r2tSent, data.targetTransferTag == tag(r2tDone) else {
+            throw .unexpectedTransferTag(data.targetTransferTag)
+        }
+        let place = keepSolicited(data)
         if data.final {
-            unsolicitedOpen = false
+            r2tDone &+= 1
             nextDataSN = 0
-        } else if unsolicited == min(limits.firstBurst, expected) {
-            throw .notFinal
         }
         return place
     }
 
-    private mutating func receiveSolicited(_ data: DataOut) throws(TransferFault) -> Placement {
-        guard r2tDone != r2tSent, data.targetTransferTag == tag(r2tDone) else {
-            throw .unexpectedTransferTag(data.targetTransferTag)
+    private mutating func keepUnsolicited(_ data: DataOut) -> Placement {
+        let room = min(limits.firstBurst, expected) &- min(limits.firstBurst, expected, unsolicited)
+        fault = fault ?? disorder(data, offset: unsolicited)
+        if fault == nil, data.dataBytes > room {
+            fault = unsolicited + room == expected ? .beyondExpectedLength : .beyondFirstBurst
         }
-        try checkOrder(data, offset: arrived)
+        if fault == nil, data.dataBytes == room, !data.final { fault = .notFinal }
+        guard fault == nil else { return Placement(offset: 0, keep: 0) }
+        nextDataSN &+= 1
+        let place = Placement(offset: unsolicited, keep: min(data.dataBytes, wanted &- min(wanted, unsolicited)))
+        unsolicited += data.dataBytes
+        arrived += place.keep
+        asked = arrived
+        burstEnd = arrived
+        return place
+    }
+
+    private mutating func keepSolicited(_ data: DataOut) -> Placement {
         if burstEnd == arrived { burstEnd = arrived &+ min(limits.maxBurst, wanted &- arrived) }
-        guard data.dataBytes <= burstEnd &- arrived else { throw .burstTooLong }
+        let room = burstEnd &- arrived
+        fault = fault ?? disorder(data, offset: arrived)
+        if fault == nil, data.dataBytes > room { fault = .burstTooLong }
+        if fault == nil, data.final != (data.dataBytes == room) { fault = data.final ? .burstTooShort : .notFinal }
+        guard fault == nil else { return Placement(offset: 0, keep: 0) }
+        nextDataSN &+= 1
         let place = Placement(offset: arrived, keep: data.dataBytes)
         arrived += data.dataBytes
-        if data.final {
-            guard arrived == burstEnd else { throw .burstTooShort }
-            r2tDone &+= 1
-            nextDataSN = 0
-        } else if arrived == burstEnd {
-            throw .notFinal
-        }
         return place
     }
 
     /// DataSN counts from zero in each burst, data comes in order (DataPDUInOrder=Yes).
-    private mutating func checkOrder(_ data: DataOut, offset: UInt32) throws(TransferFault) {
-        guard data.dataSN == nextDataSN else { throw .unexpectedDataSN(data.dataSN, wanted: nextDataSN) }
-        guard data.bufferOffset == offset else { throw .unexpectedOffset(data.bufferOffset, wanted: offset) }
-        nextDataSN &+= 1
+    private func disorder(_ data: DataOut, offset: UInt32) -> TransferFault? {
+        if data.dataSN != nextDataSN { return .unexpectedDataSN(data.dataSN, wanted: nextDataSN) }
+        if data.bufferOffset != offset { return .unexpectedOffset(data.bufferOffset, wanted: offset) }
+        return nil
     }
 
     /// The next burst to ask for, if one is left and the initiator may have one more R2T open. Ask until nil.
     public mutating func nextRequest() -> Request? {
-        guard !unsolicitedOpen, asked < wanted, r2tSent &- r2tDone < min(limits.maxOutstandingR2T, 255) else {
+        guard fault == nil, !unsolicitedOpen, asked < wanted, r2tSent &- r2tDone < min(limits.maxOutstandingR2T, 255) else {
             return nil
         }
         let length = min(limits.maxBurst, wanted - asked)
