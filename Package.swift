@@ -108,7 +108,10 @@ let package = Package(
             swiftSettings: settings),
         .testTarget(
             name: "AgentTests",
-            dependencies: ["sdagent", "Reconcile", "Manifest", "Syscall", "TestSupport", argumentParser, lifecycle, logging, system],
+            dependencies: [
+                "sdagent", "Reconcile", "Manifest", "Syscall", "TestSupport", argumentParser, lifecycle, logging,
+                system,
+            ],
             swiftSettings: settings),
         .testTarget(name: "EndToEndTests", dependencies: ["TestSupport"], swiftSettings: settings),
         .testTarget(name: "TidyTests", swiftSettings: settings),

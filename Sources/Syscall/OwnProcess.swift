@@ -41,7 +41,4 @@ public enum OwnProcess {
 
     /// The permission bits that files made by this process never get: umask(2).
     public static func setCreationMask(_ mask: UInt16) { _ = umask(mode_t(mask)) }
-
-    /// Ends the process at once, with nothing flushed and nobody asked: the last resort of an orderly end.
-    public static func exitNow(_ code: Int32) -> Never { _exit(code) }
 }

@@ -1,5 +1,6 @@
 import BlockStore
 import Reconcile
+import VRouter
 import VSwitch
 
 /// The list of kinds: the only place that knows them all. A new kind is one line in each list it takes part in.
@@ -30,10 +31,13 @@ extension Kinds {
                 UplinkKind(links: links),
                 GuardKind(),
                 NICKind(links: links),
+                NATKind(),
+                RouterKind(),
                 VMKind(),
             ],
             sections: [
                 SwitchKind.section,
+                RouterSection.section,
                 PoolKind.section(places),
                 ImageKind.section,
                 VolumeKind.section,
@@ -41,9 +45,25 @@ extension Kinds {
             ],
             derivations: [
                 VolumeKind.derivation,
-                NICKind.resolution(),
+                NICKind.resolution(subnets: RouterKind.subnets),
                 GuardKind.derivation,
+                RouterChecks.derivation(claims: nicAddresses),
+                NATKind.derivation,
                 VMKind.derivation,
             ])
+    }
+}
+
+extension Kinds {
+    /// The addresses that NICs have on each switch, for the check that no router has them too.
+    @Sendable
+    private static func nicAddresses(_ desired: Desired) -> [AddressClaim] {
+        desired.specs(of: NICKind.self).sorted { $0.key < $1.key }.flatMap { name, spec -> [AddressClaim] in
+            let id = NICKind.id(name)
+            guard let position = desired.position(of: id) else { return [] }
+            return spec.addresses.map {
+                AddressClaim(owner: id, switchName: spec.switchName, address: $0.address, position: position)
+            }
+        }
     }
 }

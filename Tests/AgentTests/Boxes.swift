@@ -48,7 +48,9 @@ struct BoxKind: ResourceKind {
     func perform(_ steps: [Step<String, String>], desired: Desired) async -> [StepOutcome] {
         boxes.contents.withLock { contents in
             steps.map { step in
-                if contents.refuses.contains(step.name) { return .failed("the lid of '\(step.name)' is stuck; pry it open") }
+                if contents.refuses.contains(step.name) {
+                    return .failed("the lid of '\(step.name)' is stuck; pry it open")
+                }
                 contents.values[step.name] = step.spec
                 contents.performed += 1
                 return .done

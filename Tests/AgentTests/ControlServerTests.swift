@@ -121,7 +121,8 @@ struct ControlServerTests {
     @Test("Garbage on one connection leaves the others alone")
     func garbage() async throws {
         try await serve(Boxes(), try Workplace()) { client in
-            for text in ["\u{0}\u{1}\u{2}\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", "POST /v1/plan HTTP/1.1\r\nContent-Length: x\r\n\r\n"] {
+            let heads = ["\u{0}\u{1}\u{2}", "GET / HTTP/9.9", "POST /v1/plan HTTP/1.1\r\nContent-Length: x"]
+            for text in heads.map({ $0 + "\r\n\r\n" }) {
                 let socket = try UnixSocket(connectingTo: client.socketPath, timeout: .seconds(5))
                 try socket.send(Array(text.utf8))
                 let answer = try socket.receive(atMost: 4096)

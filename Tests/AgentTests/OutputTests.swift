@@ -30,7 +30,8 @@ struct OutputTests {
                 ResourceID("nic", "vm9/net0"): .performed(.done),
                 ResourceID("switch", "blue"): .performed(.done),
                 ResourceID("nic", "vm1/net0"): .performed(.done),
-                ResourceID("nic", "vm2/net0"): .performed(.failed("the kernel has no TUN driver; load it with modprobe tun")),
+                ResourceID("nic", "vm2/net0"): .performed(
+                    .failed("the kernel has no TUN driver; load it with modprobe tun")),
             ],
             after: after)
     }()
@@ -78,8 +79,9 @@ struct OutputTests {
     @Test("Many troubles are cut, and the cut is named")
     func manyTroubles() {
         let plan = Plan(changes: (0..<30).map { PlannedChange(ResourceID("nic", "vm\($0)/net0"), .create([])) })
-        let performed = Dictionary(uniqueKeysWithValues: plan.changes.map { ($0.id, StepResult.performed(.failed("no"))) })
-        let text = ApplyText().renderTroubles(ApplyDocument(ApplyReport(plan: plan, performed: performed, after: plan)))
+        let results = plan.changes.map { ($0.id, StepResult.performed(.failed("no"))) }
+        let report = ApplyReport(plan: plan, performed: Dictionary(uniqueKeysWithValues: results), after: plan)
+        let text = ApplyText().renderTroubles(ApplyDocument(report))
         let lines = text.split(separator: "\n")
         #expect(lines.count == 21)
         #expect(lines.last == "sdagent: … and 10 more; `sdagent status` names them all")
@@ -135,7 +137,9 @@ struct OutputTests {
     @Test("The JSON of a plan keeps its form")
     func planJSON() throws {
         let plan = Plan(
-            changes: [PlannedChange(ResourceID("switch", "blue"), .replace(reason: "no way", [FieldChange("mtu", to: "9")]))],
+            changes: [
+                PlannedChange(ResourceID("switch", "blue"), .replace(reason: "no way", [FieldChange("mtu", to: "9")]))
+            ],
             failures: [ObservationFailure(kind: "nat", reason: "no nftables")])
         #expect(
             try JSONText.pretty(PlanDocument(plan)) == """
@@ -171,7 +175,8 @@ struct OutputTests {
     @Test("A change that this program does not know is left out, not guessed")
     func unknownChange() throws {
         let text = """
-            {"changes":[{"id":"a/b","kind":"a","name":"b","change":"teleport","fields":[]}],"unchanged":0,"failures":[],"exitCode":2}
+            {"changes":[{"id":"a/b","kind":"a","name":"b","change":"teleport","fields":[]}],
+            "unchanged":0,"failures":[],"exitCode":2}
             """
         #expect(try JSONText.decode(PlanDocument.self, Array(text.utf8)).plan.changes.isEmpty)
     }

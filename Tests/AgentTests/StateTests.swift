@@ -28,7 +28,8 @@ struct StateTests {
         let first = try #require(try Held(place.state))
         let own = ProcessInfo.processInfo.processIdentifier
         await #expect {
-            try await StateLock.take(.apply, in: place.state, patience: .milliseconds(200)) { #expect($0 == own) }.release()
+            try await StateLock.take(.apply, in: place.state, patience: .milliseconds(200)) { #expect($0 == own) }
+                .release()
         } throws: { error in
             "\(error)".contains("the process \(own) is changing this node")
         }
@@ -40,8 +41,9 @@ struct StateTests {
         let place = try Workplace()
         try place.state.prepare()
         let first = try #require(try Held(place.state))
-        async let second: Void = StateLock.take(.apply, in: place.state, patience: .seconds(20)) { _ in first.release() }
-            .release()
+        async let second: Void = StateLock.take(.apply, in: place.state, patience: .seconds(20)) { _ in
+            first.release()
+        }.release()
         try await second
     }
 
@@ -64,7 +66,9 @@ struct StateTests {
     @Test("A folder that cannot be made is named with the remedy")
     func unwritable() {
         let state = StateDirectory(path: FilePath("/proc/nowhere/state"))
-        #expect { try state.prepare() } throws: { error in "\(error)".contains("cannot make the directory /proc/nowhere") }
+        #expect { try state.prepare() } throws: { error in
+            "\(error)".contains("cannot make the directory /proc/nowhere")
+        }
     }
 }
 

@@ -43,7 +43,8 @@ struct NodeOptions: ParsableArguments {
         }
         guard holds else {
             throw CommandError(
-                "to \(purpose), sdagent needs \(OwnProcess.Capability.networkAdministration.name): run it as root, or with sudo")
+                "to \(purpose), sdagent needs \(OwnProcess.Capability.networkAdministration.name): "
+                    + "run it as root, or with sudo")
         }
     }
 }

@@ -45,7 +45,8 @@ struct RunCommand: AsyncParsableCommand {
         try state.prepare()
         guard let lock = try StateLock.take(.run, in: state) else {
             let holder = StateLock.holder(of: .run, in: state).map { " (pid \($0))" } ?? ""
-            throw CommandError("another daemon\(holder) keeps the state \(state.path): stop it, or give this one another --state")
+            throw CommandError(
+                "another daemon\(holder) keeps the state \(state.path): stop it, or give this one another --state")
         }
         try ControlSocket(path: node.socket).clear()
         return lock

@@ -74,7 +74,7 @@ struct ValidationDocument: Codable, Hashable, Sendable {
     var text: String {
         let total = resources.map(\.count).reduce(0, +)
         let parts = resources.map { "\($0.count) \($0.kind)" }.joined(separator: ", ")
-        let subject = files.joined(separator: ", ")
-        return "\(subject): \(total) resource\(total == 1 ? "" : "s"), no mistakes\(parts.isEmpty ? "" : " (\(parts))")\n"
+        let sum = "\(total) resource\(total == 1 ? "" : "s"), no mistakes"
+        return "\(files.joined(separator: ", ")): \(sum)\(parts.isEmpty ? "" : " (\(parts))")\n"
     }
 }

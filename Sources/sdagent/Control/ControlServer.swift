@@ -68,7 +68,8 @@ struct ControlServer: Service {
     private static func answer(
         _ text: String, type: String, status: HTTPTypes.HTTPResponse.Status = .ok
     ) -> Response {
-        Response(status: status, headers: [.contentType: type], body: ResponseBody(byteBuffer: ByteBuffer(string: text)))
+        let body = ResponseBody(byteBuffer: ByteBuffer(string: text))
+        return Response(status: status, headers: [.contentType: type], body: body)
     }
 }
 

@@ -1,6 +1,7 @@
 import Reconcile
 
-/// A plan as JSON: what `plan --output json` prints and `POST /v1/plan` answers. Its form is stable: fields are only added.
+/// A plan as JSON: what `plan --output json` prints and `POST /v1/plan` answers. Its form is stable: fields are only
+/// added.
 struct PlanDocument: Codable, Hashable, Sendable {
     /// What differs, in the order in which it would be performed.
     let changes: [ChangeDocument]

@@ -18,7 +18,8 @@ struct Tally: Sendable {
     }
 
     func text(statuses: [ResourceStatus], failures: Int, isManifestBroken: Bool, looked: Date?) -> String {
-        let counts = Dictionary(statuses.map { (Pair(kind: $0.id.kind, state: $0.state.rawValue), 1) }, uniquingKeysWith: +)
+        let pairs = statuses.map { (Pair(kind: $0.id.kind, state: $0.state.rawValue), 1) }
+        let counts = Dictionary(pairs, uniquingKeysWith: +)
         var lines = ["# HELP sdagent_resources Resources by kind and state.", "# TYPE sdagent_resources gauge"]
         for (pair, count) in counts.sorted(by: { ($0.key.kind, $0.key.state) < ($1.key.kind, $1.key.state) }) {
             lines.append("sdagent_resources{kind=\"\(pair.kind)\",state=\"\(pair.state)\"} \(count)")
@@ -27,8 +28,8 @@ struct Tally: Sendable {
         lines += changes.sorted { $0.key < $1.key }.map { "sdagent_changes_total{result=\"\($0.key)\"} \($0.value)" }
         lines += Self.metric("sdagent_reconciliations_total", "counter", "Looks at the whole node.", "\(looks)")
         lines += Self.metric("sdagent_unobservable_kinds", "gauge", "Kinds that could not be looked at.", "\(failures)")
-        lines += Self.metric(
-            "sdagent_manifest_broken", "gauge", "1 where a newer manifest was not taken over.", isManifestBroken ? "1" : "0")
+        let broken = isManifestBroken ? "1" : "0"
+        lines += Self.metric("sdagent_manifest_broken", "gauge", "1 where a newer manifest was not taken over.", broken)
         if let looked {
             let seconds = Int(looked.timeIntervalSince1970)
             lines += Self.metric("sdagent_looked_timestamp_seconds", "gauge", "When the last look ended.", "\(seconds)")

@@ -13,7 +13,8 @@ struct NodeAccess {
     func plan() async throws -> PlanDocument {
         try await spoken {
             if try options.client.isAnswering() {
-                return try options.client.send(.post, "/v1/plan", body: try request(), patience: .long, as: PlanDocument.self)
+                return try options.client.send(
+                    .post, "/v1/plan", body: try request(), patience: .long, as: PlanDocument.self)
             }
             let kinds = Kinds.node(try options.stateDirectory)
             let manifest = try options.manifests.load(kinds)
@@ -68,7 +69,8 @@ struct NodeAccess {
         }
         return try await StateLock.take(.apply, in: state, patience: Self.patience) { holder in
             let who = holder.map { "process \($0)" } ?? "another process"
-            Terminal.error("sdagent: \(who) is changing this node; waiting up to \(Self.patience.components.seconds) s …\n")
+            let seconds = Self.patience.components.seconds
+            Terminal.error("sdagent: \(who) is changing this node; waiting up to \(seconds) s …\n")
         }
     }
 

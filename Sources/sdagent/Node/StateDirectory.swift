@@ -1,7 +1,8 @@
 import Syscall
 import SystemPackage
 
-/// The directory of one agent (`--state`): its locks and the manifests that were applied. Nothing in it mirrors the node.
+/// The directory of one agent (`--state`): its locks and the manifests that were applied. Nothing in it mirrors the
+/// node.
 struct StateDirectory: Sendable {
     let path: FilePath
 

@@ -54,8 +54,8 @@ struct StateLock: ~Copyable, Sendable {
             if !isTold { onWait(holder(of: purpose, in: state)) }
             isTold = true
             guard ContinuousClock.now < deadline else {
-                throw LockedError(
-                    path: state.path.appending(purpose.fileName), holder: holder(of: purpose, in: state), waited: patience)
+                let path = state.path.appending(purpose.fileName)
+                throw LockedError(path: path, holder: holder(of: purpose, in: state), waited: patience)
             }
             try await Task.sleep(for: .milliseconds(50))
         }

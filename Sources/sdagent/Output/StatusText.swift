@@ -35,7 +35,8 @@ struct StatusText: Sendable {
         let resources = "\(count) resource\(count == 1 ? "" : "s")" + (parts.isEmpty ? "" : ": ")
         let source =
             if let daemon = status.daemon {
-                "Daemon \(daemon.version), pid \(daemon.pid), " + (daemon.looked.map { "looked at \($0)" } ?? "still looking")
+                "Daemon \(daemon.version), pid \(daemon.pid), "
+                    + (daemon.looked.map { "looked at \($0)" } ?? "still looking")
             } else {
                 "No daemon is running; this is what the command has seen"
             }
