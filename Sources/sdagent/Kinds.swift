@@ -18,21 +18,22 @@ struct Kinds: Sendable {
 extension Kinds {
     /// The kinds of this node, in the network namespace of this process.
     ///
-    /// - Parameter disks: the volumes that this process serves; nil in a command, which serves none.
-    static func node(_ state: StateDirectory, disks: OpenDisks? = nil) -> Kinds {
+    /// - Parameter storage: what serves the targets; nil in a command, which serves none.
+    static func node(_ state: StateDirectory, storage: Storage? = nil) -> Kinds {
         let places = PoolPlaces(state: state.path)
         let links = LinkListing()
         return Kinds(
             all: [
                 PoolKind(places),
                 ImageKind(places),
-                VolumeKind(places, disks: disks),
+                VolumeKind(places, disks: storage?.disks),
                 SwitchKind(links: links),
                 UplinkKind(links: links),
                 GuardKind(),
                 NICKind(links: links),
                 NATKind(),
                 RouterKind(),
+                TargetKind(storage?.server),
                 VMKind(),
             ],
             sections: [
@@ -41,6 +42,7 @@ extension Kinds {
                 PoolKind.section(places),
                 ImageKind.section,
                 VolumeKind.section,
+                TargetKind.section,
                 VMKind.section,
             ],
             derivations: [

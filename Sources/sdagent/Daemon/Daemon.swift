@@ -17,7 +17,18 @@ struct Daemon {
     }
 
     func run() async throws {
-        let kinds = Kinds.node(try node.stateDirectory)
+        let storage = await Storage(logger: logger)
+        do {
+            try await run(storage)
+        } catch {
+            // Stopping twice is stopping once; it is left running only where the services never began.
+            await storage?.stop()
+            throw error
+        }
+    }
+
+    private func run(_ storage: Storage?) async throws {
+        let kinds = Kinds.node(try node.stateDirectory, storage: storage)
         let agent = Agent(kinds: kinds, paths: node.manifests, state: try node.stateDirectory, logger: logger)
         if await !agent.reload() {
             let mistakes = await agent.mistakes
@@ -28,8 +39,8 @@ struct Daemon {
         }
         let wants = Wants()
         let supervisor = Supervisor(environment: ProcessInfo.processInfo.environment)
-        // They end in the reverse order: first no more requests, then no more changes.
-        let services: [any Service] = [
+        // They end in the reverse order: first no more requests, then no more changes, then no more I/O.
+        let services: [any Service] = (storage.map { [$0] } ?? []) + [
             ReconcileService(agent: agent, wants: wants, supervisor: supervisor, logger: logger),
             try KernelEvents(wants: wants, logger: logger),
             ManifestWatch(paths: node.manifests, wants: wants),
