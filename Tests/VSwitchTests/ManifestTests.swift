@@ -112,6 +112,10 @@ struct ManifestTests {
             ["'mac' of nic 1 of vm 'vm1' is not a MAC address such as 52:54:00:12:34:56: '52-54'"]
         ),
         ("{ switch: blue, mtu: 9000 }", ["mtu 9000 of nic/vm1/net0 is above that of switch 'blue', which is 1500"]),
+        (
+            "{ switch: blue, mtu: 1000, address: \"fd00::1\" }",
+            ["mtu 1000 of nic/vm1/net0 is too small for its IPv6 address"]
+        ),
         ("{ switch: blue, interface: blue }", ["nic/vm1/net0 and switch/blue both have the interface name blue"]),
         ("{ switch: blue, name: a/b }", ["'a/b' cannot name a nic"]),
         ("{ switch: blue, gateway: 10.0.0.1 }", ["'gateway' is for a nic in a namespace"]),

@@ -14,6 +14,20 @@ enum PortIPv6 {
         }
     }()
 
+    /// The lowest MTU with which a link has IPv6 (RFC 8200 section 5). Below it the kernel takes its IPv6 settings
+    /// away; it gives it new ones, with IPv6 on, when the MTU rises again.
+    static let minimumMTU: UInt32 = 1280
+
+    /// What a new link of ours is told of IPv6 address generation: nothing where it has no IPv6.
+    static func generation(mtu: UInt32?) -> AddressGeneration? {
+        isPresent && mtu ?? 1500 >= minimumMTU ? AddressGeneration.none : nil
+    }
+
+    /// Whether a link that has no IPv6 for its small MTU gets it with the new one.
+    static func returns(to link: Link, mtu: UInt32?) -> Bool {
+        isPresent && link.mtu < minimumMTU && mtu ?? link.mtu >= minimumMTU
+    }
+
     /// Switches it off, in the network namespace of the calling thread.
     static func switchOff(_ name: InterfaceName) throws(Errno) { try set(name, isDisabled: true) }
 

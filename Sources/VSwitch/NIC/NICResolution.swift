@@ -30,6 +30,12 @@ extension NICKind {
                         id, "mtu \(mtu) of \(id) is above that of switch '\(spec.switchName)', which is \(limit)",
                         hint: "longer packets would be lost; raise 'mtu' of the switch", desired)
                 }
+                let hasIPv6 = spec.addresses.contains { !$0.address.isIPv4 }
+                if let mtu = spec.mtu, mtu < PortIPv6.minimumMTU, hasIPv6 {
+                    claims.report(
+                        id, "mtu \(mtu) of \(id) is too small for its IPv6 address",
+                        hint: "IPv6 needs \(PortIPv6.minimumMTU) or more", desired)
+                }
                 let references = desired.references(of: id)
                 desired.add(NICKind.self, name, spec, references: references, at: desired.position(of: id))
             }

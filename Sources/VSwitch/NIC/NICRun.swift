@@ -76,7 +76,7 @@ struct NICRun: ~Copyable {
         change.mtu = spec.mtu
         change.alias = OwnershipMark.alias(kind: NICKind.name, name: spec.resourceName)
         change.master = bridges[spec.switchName]
-        change.addressGeneration = PortIPv6.isPresent ? AddressGeneration.none : nil
+        change.addressGeneration = PortIPv6.generation(mtu: spec.mtu)
         change.isUp = true
         return change
     }
@@ -84,6 +84,7 @@ struct NICRun: ~Copyable {
 
 extension NICRun {
     private mutating func update(_ bridges: [String: Int32]) throws(NetlinkError) {
+        var first = StepBatch(count: steps.count)
         var batch = StepBatch(count: steps.count)
         var quieted: [(step: Int, name: InterfaceName)] = []
         var opened: [(step: Int, name: InterfaceName, access: Tap.Access)] = []
@@ -92,13 +93,28 @@ extension NICRun {
             guard let link = seen.link else { continue }
             seen.bridge = bridges[spec.switchName]
             let difference = NICDifference(spec, link, seen)
-            if difference.isIPv6Due { quieted.append((index, link.name)) }
-            if let access = difference.access { opened.append((index, link.name, access)) }
-            if difference.link != LinkChange() {
-                batch.add(step: index) { $0.changeLink(.index(link.index), difference.link) }
+            var change = difference.link
+            let isIPv6Returning = PortIPv6.returns(to: link, mtu: change.mtu)
+            if isIPv6Returning {
+                // Down while its IPv6 comes back, so that the port says nothing before it is switched off.
+                var down = LinkChange()
+                down.isUp = false
+                first.add(step: index) { $0.changeLink(.index(link.index), down) }
+                down.mtu = change.mtu
+                first.add(step: index) { $0.changeLink(.index(link.index), down) }
+                change.addressGeneration = AddressGeneration.none
+                change.isUp = true
             }
+            if difference.isIPv6Due || isIPv6Returning { quieted.append((index, link.name)) }
+            if let access = difference.access { opened.append((index, link.name, access)) }
+            if change != LinkChange() { batch.add(step: index) { $0.changeLink(.index(link.index), change) } }
         }
+        try send(first)
         try quiet(quieted, opened)
+        try send(batch)
+    }
+
+    private mutating func send(_ batch: StepBatch) throws(NetlinkError) {
         for (step, error) in try batch.errors(on: &socket).enumerated() {
             guard let error, let interface = steps[step].spec?.interface else { continue }
             fail(step, "\(error.about(interface))")

@@ -107,19 +107,10 @@ extension SwitchKind {
             case (.create, let spec?, _):
                 // Not yet the MTU that is wanted: only a change of it, later, pins it (BROPT_MTU_SET_BY_USER). Else the
                 // bridge would follow the lowest of its ports'.
-                let other = spec.mtu > 1000 ? spec.mtu - 1 : spec.mtu + 1
+                let other = spec.mtu < 65_535 ? spec.mtu + 1 : spec.mtu - 1
                 batch.add(step: index) { $0.createBridge(spec.bridge, mac: spec.mac, mtu: other) }
             case (.update, let spec?, let seen?):
-                var change = LinkChange()
-                for difference in differences(spec, seen.link) { difference.mend(&change) }
-                batch.add(step: index) {
-                    if seen.link.bridge?.isSTPEnabled == true {
-                        var first = LinkChange()
-                        first.isSTPEnabled = false
-                        $0.changeLink(.index(seen.link.index), first)
-                    }
-                    $0.changeLink(.index(seen.link.index), change)
-                }
+                batch.add(step: index) { update(spec, seen.link, &$0) }
             case (.delete, _, let seen?):
                 batch.add(step: index, tolerating: .missing) { $0.deleteLink(.index(seen.link.index)) }
             default: break
@@ -134,6 +125,27 @@ extension SwitchKind {
         }
     }
 
+    private static func update(_ spec: SwitchSpec, _ link: Link, _ writer: inout MessageWriter) {
+        var change = LinkChange()
+        for difference in differences(spec, link) { difference.mend(&change) }
+        if link.bridge?.isSTPEnabled == true {
+            var first = LinkChange()
+            first.isSTPEnabled = false
+            writer.changeLink(.index(link.index), first)
+        }
+        if PortIPv6.returns(to: link, mtu: change.mtu) {
+            // Down while its IPv6 comes back, so that it forms no address before it is told not to.
+            var first = LinkChange()
+            first.isUp = false
+            writer.changeLink(.index(link.index), first)
+            first.mtu = change.mtu
+            writer.changeLink(.index(link.index), first)
+            change.addressGeneration = AddressGeneration.none
+            change.isUp = true
+        }
+        writer.changeLink(.index(link.index), change)
+    }
+
     /// Marks new bridges as ours and switches them on; takes those away again that cannot be marked.
     ///
     /// Only after the kernel has said that it made them: a link that was there before keeps its own properties.
@@ -146,7 +158,7 @@ extension SwitchKind {
             var change = LinkChange()
             change.alias = OwnershipMark.alias(kind: name, name: spec.name)
             change.mtu = spec.mtu
-            change.addressGeneration = PortIPv6.isPresent ? AddressGeneration.none : nil
+            change.addressGeneration = PortIPv6.generation(mtu: spec.mtu)
             change.isUp = true
             batch.add(step: index) { $0.changeLink(.name(spec.bridge), change) }
         }

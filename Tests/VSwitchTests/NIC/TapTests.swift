@@ -118,6 +118,25 @@ struct TapTests {
         }
     }
 
+    @Test(arguments: [68, 1279, 1280, 65521] as [UInt32])
+    func `any MTU will do, also one too small for IPv6`(mtu: UInt32) async throws {
+        try await Node.with { node in
+            var wanted = Desired()
+            wanted.add(SwitchSpec(name: "blue", mtu: mtu))
+            var small = nic()
+            small.mtu = mtu
+            wanted.add(small)
+            #expect(await node.apply(wanted) == [])
+            #expect(await node.plan(wanted) == [])
+            let links = try [node.link("blue"), node.link("vm1-net0")]
+            #expect(links.allSatisfy { $0?.mtu == mtu && $0?.isUp == true })
+            wanted.add(SwitchSpec(name: "blue", mtu: 1500))
+            wanted.add(nic())
+            #expect(await node.apply(wanted) == [])
+            #expect(await node.plan(wanted) == [])
+        }
+    }
+
     @Test func `a step that fails is named, and the rest of the run is done`() async throws {
         try await Node.with { node in
             var bad = nic("vm2")

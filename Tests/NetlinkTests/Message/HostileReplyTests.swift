@@ -1,0 +1,77 @@
+import CNetlink
+import Testing
+
+@testable import Netlink
+
+/// Every decoder of the kernel's answers over damaged bytes: they may say nothing, never trap.
+struct HostileReplyTests {
+    /// A generator that gives the same numbers in each run, so that a failure can be seen again.
+    private struct Numbers: RandomNumberGenerator {
+        var state: UInt64
+        mutating func next() -> UInt64 {
+            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+            return state ^ state >> 29
+        }
+    }
+
+    /// One message of each kind that is decoded, as the kernel would send it.
+    private var messages: [[UInt8]] {
+        get throws {
+            let blue = try #require(InterfaceName("blue"))
+            let prefix: IPPrefix = try #require(IPPrefix("fd00::1/64"))
+            let gateway: IPAddress = try #require(IPAddress("10.0.0.1"))
+            var writers: [MessageWriter] = Array(repeating: MessageWriter(), count: 4)
+            writers[0].createBridge(blue, mac: .derived(from: "x"), mtu: 1500)
+            writers[1].addAddress(prefix, to: 3)
+            writers[2].addRoute(Route(to: try #require(IPPrefix("10.1.0.0/16")), via: gateway, link: 3, metric: 7))
+            writers[3].message(UInt16(NLMSG_ERROR), operation: "answer") {
+                $0.append(nlmsgerr(error: -22, msg: nlmsghdr()))
+                $0.attribute(1, "words")
+                $0.attribute(2, UInt32(8))
+            }
+            return writers.map(\.bytes)
+        }
+    }
+
+    private func decodeAll(_ bytes: [UInt8]) -> Int {
+        bytes.withUnsafeBytes { raw in
+            var found = 0
+            for message in MessageReader(raw) {
+                if Link(message) != nil { found += 1 }
+                if InterfaceAddress(message) != nil { found += 1 }
+                if Route(message) != nil { found += 1 }
+                if Acknowledgement(message) != nil { found += 1 }
+            }
+            return found
+        }
+    }
+
+    @Test func `whole messages are understood`() throws {
+        #expect(try messages.allSatisfy { decodeAll($0) >= 1 })
+    }
+
+    @Test func `damaged and cut messages are survived`() throws {
+        var numbers = Numbers(state: 42)
+        for message in try messages {
+            for _ in 0..<5000 {
+                var damaged = message
+                for _ in 0...Int.random(in: 0..<4, using: &numbers) {
+                    damaged[Int.random(in: 0..<damaged.count, using: &numbers)] = UInt8.random(
+                        in: 0...255, using: &numbers)
+                }
+                damaged.removeLast(Int.random(in: 0..<damaged.count / 2, using: &numbers))
+                #expect(decodeAll(damaged) <= 4 * 8)
+            }
+        }
+    }
+
+    @Test func `pure noise is survived`() {
+        var numbers = Numbers(state: 7)
+        for _ in 0..<5000 {
+            let noise = (0..<Int.random(in: 0..<300, using: &numbers)).map { _ in
+                UInt8.random(in: 0...255, using: &numbers)
+            }
+            #expect(decodeAll(noise) <= 4 * 20)
+        }
+    }
+}
