@@ -83,7 +83,7 @@ import Testing
             case .good: #expect(script.answer.count <= 65_535)
             default: break
             }
-            if round % 1000 == 0 { script.server.reset(by: nil) }
+            if round % 1000 == 0 { script.server.reset() }
         }
         _ = script.send("00")
         #expect(script.server.reservations.registrants.count <= 3)

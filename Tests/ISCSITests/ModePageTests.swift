@@ -80,7 +80,7 @@ import Testing
         let right = hex("0000000000000008 00000000 00000200 0a0a0610 00000000 ffff0000")
         #expect(script.send("55 10 00 00 00 00 00 00 1c 00", parameters: right) == .good)
         #expect(script.server.descriptorSense)
-        script.server.reset(by: 0)
+        script.server.reset()
         #expect(!script.server.descriptorSense, "a reset restores the defaults")
     }
 

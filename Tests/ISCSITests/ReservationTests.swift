@@ -162,7 +162,7 @@ import Testing
         var script = registered()
         _ = script.send(out(1, type: 1), parameters: keys(0xa1))
         script.server.detach(0)
-        script.server.reset(by: nil)
+        script.server.reset()
         _ = script.send("00", from: 2)
         #expect(script.send(Self.write, from: 2, expected: 512) == .conflict)
         let back = script.server.attach(InitiatorPort(name: "IQN.x:0", isid: InitiatorSessionID(raw: 0)))

@@ -50,7 +50,7 @@ extension Connection {
                 link.unit.server.raise(.commandsCleared, for: nexus)
             }
         }
-        if request.function == .logicalUnitReset { link.unit.server.reset(by: link.nexus) }
+        if request.function == .logicalUnitReset { link.unit.server.reset() }
         quiesce.begin()
     }
 
@@ -72,7 +72,7 @@ extension Connection {
         for other in sessions {
             for unit in target.units.values { _ = other.connection.abortTasks(on: unit, quiesce) }
         }
-        for unit in target.units.values { unit.server.reset(by: isCold ? nil : session?.unit(unit.number)?.nexus) }
+        for unit in target.units.values { unit.server.reset() }
         quiesce.begin()
     }
 

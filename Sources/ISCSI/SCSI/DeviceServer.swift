@@ -79,13 +79,13 @@ public struct DeviceServer: Sendable {
         raise(.capacityChanged)
     }
 
-    /// LOGICAL UNIT RESET, or a reset of the target: everything but registrations goes back to its start.
-    /// - Parameter nexus: who asked for it and knows.
-    public mutating func reset(by nexus: Int?) {
+    /// LOGICAL UNIT RESET, or a reset of the target: everything but registrations goes back to its start. Every nexus
+    /// hears of it, that of the request too (SAM-5 section 6.3.3).
+    public mutating func reset() {
         reservedBy = nil
         settings = ModeSettings()
         for index in nexuses.indices { nexuses[index]?.preventsRemoval = false }
-        raise(.logicalUnitReset, except: nexus)
+        raise(.logicalUnitReset)
     }
 
     /// Looks at a command and, unless it needs the store or more data, carries it out.
