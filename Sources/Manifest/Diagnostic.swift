@@ -72,7 +72,9 @@ public final class Diagnostics {
 
     private func render(_ diagnostic: Diagnostic, _ lines: [Substring]) -> String {
         let position = diagnostic.position
-        var text = "\(position.file):\(position.line):\(position.column): error: \(diagnostic.message)\n"
+        // Line 0 stands for the file as a whole.
+        let place = position.line > 0 ? "\(position.file):\(position.line):\(position.column)" : position.file
+        var text = "\(place): error: \(diagnostic.message)\n"
         guard lines.indices.contains(position.line - 1), position.column >= 1 else {
             if !diagnostic.hint.isEmpty { text += "  \(diagnostic.hint)\n" }
             return text
