@@ -10,6 +10,8 @@ enum RandomWork {
         var offset: Int
         var length: Int
         var fill: UInt8
+        /// Writes with low values are to be durable when they are answered.
+        var isDurable: Bool { fill < 40 }
     }
 
     /// - Parameter keepsPartialDiscards: parts of clusters keep their bytes when discarded, as they do in qcow2.
@@ -37,11 +39,14 @@ enum RandomWork {
         }
     }
 
-    private static func makeItems(_ size: Int, _ random: inout SeededGenerator) -> [Item] {
+    /// Requests in rising order that do not overlap.
+    static func makeItems(
+        _ size: Int, _ random: inout SeededGenerator, count: Int = 16, maximumBytes: Int = 1 << 20
+    ) -> [Item] {
         var items: [Item] = []
         var offset = Int.random(in: 0..<64, using: &random) * 512
-        while items.count < 16 {
-            let sizes = [512, 4096, 65536, 1 << 20]
+        while items.count < count {
+            let sizes = [512, 4096, 65536, maximumBytes]
             var length = Int.random(in: 1...sizes[Int(random.next() % 4)] / 512, using: &random) * 512
             guard offset < size else { break }
             length = min(length, size - offset)
@@ -54,13 +59,15 @@ enum RandomWork {
         return items
     }
 
-    private static func perform(_ item: Item, _ session: DiskSession, _ expected: [UInt8]) async throws {
+    static func perform(_ item: Item, _ session: DiskSession, _ expected: [UInt8]?) async throws {
         let offset = UInt64(item.offset)
         switch item.kind {
         case .write:
             let bytes = [UInt8](repeating: item.fill, count: item.length)
-            try await session.write(offset, bytes, isDurable: item.fill < 40)
-        case .read: #expect(try await session.read(offset, item.length) == expected)
+            try await session.write(offset, bytes, isDurable: item.isDurable)
+        case .read:
+            let bytes = try await session.read(offset, item.length)
+            if let expected { #expect(bytes == expected) }
         case .writeZeroes: try await session.zero(offset, item.length)
         case .discard: try await session.discard(offset, item.length)
         case .flush: try await session.flush()

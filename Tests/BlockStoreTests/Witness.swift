@@ -8,8 +8,9 @@ import Testing
 final class Scratch: Sendable {
     let path: FilePath
 
-    init() throws {
-        var template = Array("/var/tmp/sdt-img-XXXXXX\0".utf8CString.dropLast())
+    /// - Parameter parent: where it is made; tests of many small files take memory.
+    init(in parent: String = "/var/tmp") throws {
+        var template = Array("\(parent)/sdt-img-XXXXXX".utf8CString)
         guard mkdtemp(&template) != nil else { throw POSIXError(.EIO) }
         path = FilePath(String(decoding: template.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self))
     }

@@ -4,8 +4,8 @@ enum DiskEvent {
     case writeBegan(id: Int, offset: UInt64, bytes: [UInt8])
     /// A range was asked to read as zero, and may do so from now on.
     case zeroBegan(id: Int, offset: UInt64, length: Int)
-    /// It ended: the next sync that begins makes it durable.
-    case writeEnded(id: Int)
+    /// It ended: it is durable by itself, or the next sync that begins makes it so.
+    case writeEnded(id: Int, isDurable: Bool)
     case syncBegan
     /// What had ended before `syncBegan` is durable.
     case syncEnded

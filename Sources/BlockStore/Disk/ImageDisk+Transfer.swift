@@ -82,7 +82,7 @@ extension ImageDisk {
             break
         }
         transfers.give(index)
-        if transfer.event != 0 { recorder?(.writeEnded(id: transfer.event)) }
+        if transfer.event != 0 { recorder?(.writeEnded(id: transfer.event, isDurable: transfer.isDurable)) }
         if wrote { commit.isUnsynced = true }
         ended(transfer, error)
     }

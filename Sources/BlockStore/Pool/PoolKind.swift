@@ -88,8 +88,8 @@ public struct PoolKind: ResourceKind {
         guard let observation else { return .create([FieldChange("path", to: "\(spec.path)")]) }
         guard observation.path == spec.path else {
             return .conflict(
-                reason: "the pool is at \(observation.path) with \(observation.files) volumes and images; pools are not "
-                    + "moved: name that path, or give the new pool another name")
+                reason: "the pool is at \(observation.path) with \(observation.files) volumes and images; pools are "
+                    + "not moved: name that path, or give the new pool another name")
         }
         switch observation.state {
         case .ours: return .none

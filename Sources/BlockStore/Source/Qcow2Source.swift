@@ -1,4 +1,3 @@
-import CLinux
 import Syscall
 import SystemPackage
 
@@ -65,13 +64,7 @@ final class Qcow2Source: ClusterSource {
         let entry = image.cachedEntry(offset)
         let extent = CompressedExtent(entry, geometry: header.geometry)
         let packed = try file.read(extent.length, at: HostOffset(bytes: extent.offset))
-        var bytes = [UInt8](repeating: 0, count: header.geometry.clusterBytes)
-        let written = packed.withUnsafeBytes { from in
-            bytes.withUnsafeMutableBytes { to in
-                sda_inflate(from.baseAddress, from.count, to.baseAddress, to.count)
-            }
-        }
-        guard written == bytes.count else {
+        guard let bytes = Inflate.cluster(packed, count: header.geometry.clusterBytes) else {
             throw .invalid(.compressedCluster, value: extent.offset, rule: "its stream is not one cluster of deflate")
         }
         return bytes

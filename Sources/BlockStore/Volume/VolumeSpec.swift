@@ -50,7 +50,8 @@ extension VolumeKind {
         Derivation { desired, diagnostics in
             for (name, spec) in desired.specs(of: VolumeKind.self).sorted(by: { $0.key < $1.key }) {
                 guard let image = spec.image.flatMap({ desired.specs(of: ImageKind.self)[$0] }) else { continue }
-                guard image.pool != spec.pool, let position = desired.position(of: VolumeKind.id(name)) else { continue }
+                guard image.pool != spec.pool else { continue }
+                guard let position = desired.position(of: VolumeKind.id(name)) else { continue }
                 diagnostics.report(
                     at: position, width: name.count,
                     "volume '\(name)' is in the pool '\(spec.pool)', its image '\(image.name)' in '\(image.pool)'",
