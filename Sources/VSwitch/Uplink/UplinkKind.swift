@@ -84,7 +84,9 @@ public struct UplinkKind: ResourceKind {
     }
 
     private static func borrowing(_ spec: UplinkSpec, _ observation: UplinkObservation) -> Change {
-        if let master = observation.master {
+        // Put there by hand already: only the mark is missing.
+        let isThere = observation.bridge != nil && observation.link?.master == observation.bridge
+        if let master = observation.master, !isThere {
             return .conflict(
                 reason: "\(spec.interface) is a port of \(master), which is not ours; take it out with "
                     + "`ip link set \(spec.interface) nomaster`")

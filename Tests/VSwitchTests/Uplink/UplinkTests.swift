@@ -76,6 +76,18 @@ struct UplinkTests {
         }
     }
 
+    @Test func `a port that was put into our bridge by hand is borrowed from there`() async throws {
+        try await Node.with { node in
+            try await addPort(node, "eth1")
+            #expect(await node.apply(try desired("wan")) == [])
+            try await node.space.run("ip", "link", "set", "eth1", "master", "wan")
+            #expect(await node.apply(try desired("wan", "eth1")) == [])
+            #expect(await node.apply(try desired("wan")) == [])
+            let port = try node.link("eth1")
+            #expect(port?.master == nil && port?.alternativeNames == [])
+        }
+    }
+
     @Test func `a port moves to another switch, and drift is mended`() async throws {
         try await Node.with { node in
             try await addPort(node, "eth1")
