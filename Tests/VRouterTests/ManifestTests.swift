@@ -32,7 +32,8 @@ struct ManifestTests {
         #expect(spec.routes.map(\.destination.value.description) == ["0.0.0.0/0"])
         #expect(spec.snat.map { $0.address?.value.description } == [nil, "198.51.100.7"])
         #expect(spec.forwards.map(\.ports.value.description) == ["8443", "5000-5009", "80"])
-        #expect(spec.forwards.map(\.target.value.description) == ["10.10.0.10:443", "10.10.0.10", "[fd00:10::10]:8080"])
+        #expect(
+            spec.forwards.map(\.target.value.description) == ["10.10.0.10:443", "10.10.0.10", "[fd00:10::10]:8080"])
         let references = desired?.references(of: RouterKind.id("gw")) ?? []
         #expect(Set(references.map(\.target.description)) == ["switch/blue", "switch/wan", "nat/inet"])
         #expect(desired.map { RouterKind.subnets(in: $0)["wan"] } == [try #require(IPPrefix("203.0.113.2/24"))])
@@ -77,15 +78,27 @@ struct ManifestTests {
         ("snat: [ { from: \"fd00:10::/64\", out: wan } ]", "has no IPv6 address on 'wan'"),
         ("snat: [ { from: 10.10.0.0/24, out: wan, to: 203.0.113.77 } ]", "does not have 203.0.113.77"),
         ("snat: [ { from: 10.10.0.0/24, out: wan, to: \"fd00:10::1\" } ]", "both must be IPv4, or both IPv6"),
-        ("forwards: [ { listen: 203.0.113.2, protocol: tcp, port: 80, to: 192.0.2.9:80 } ]", "is in no subnet of router"),
+        (
+            "forwards: [ { listen: 203.0.113.2, protocol: tcp, port: 80, to: 192.0.2.9:80 } ]",
+            "is in no subnet of router"
+        ),
         ("forwards: [ { listen: 203.0.113.9, protocol: tcp, port: 80, to: 10.10.0.9 } ]", "nobody would answer for"),
         ("forwards: [ { listen: 203.0.113.2, protocol: icmp, port: 80, to: 10.10.0.9 } ]", "one of: tcp, udp"),
         ("forwards: [ { listen: 203.0.113.2, protocol: tcp, port: 0, to: 10.10.0.9 } ]", "a port, or ports such as"),
-        ("forwards: [ { listen: 203.0.113.2, protocol: tcp, port: 90-80, to: 10.10.0.9 } ]", "a port, or ports such as"),
+        (
+            "forwards: [ { listen: 203.0.113.2, protocol: tcp, port: 90-80, to: 10.10.0.9 } ]",
+            "a port, or ports such as"
+        ),
         ("forwards: [ { listen: 203.0.113.2, protocol: tcp, port: 1-20000, to: 10.10.0.9 } ]", "at most 16384"),
-        ("forwards: [ { listen: 203.0.113.2, protocol: tcp, port: 1-100, to: 10.10.0.9:65500 } ]", "the last port there is"),
+        (
+            "forwards: [ { listen: 203.0.113.2, protocol: tcp, port: 1-100, to: 10.10.0.9:65500 } ]",
+            "the last port there is"
+        ),
         ("forwards: [ { listen: 203.0.113.2, protocol: tcp, port: 80, to: \"fd00:10::10\" } ]", "both must be IPv4"),
-        ("forwards: [ { listen: 203.0.113.2, protocol: tcp, port: 80, to: \"10.10.0.9:x\" } ]", "an address with a port"),
+        (
+            "forwards: [ { listen: 203.0.113.2, protocol: tcp, port: 80, to: \"10.10.0.9:x\" } ]",
+            "an address with a port"
+        ),
         ("nonsense: 1", "unknown field 'nonsense'"),
     ])
     func `a mistake is told with its place and the way out`(line: String, words: String) {

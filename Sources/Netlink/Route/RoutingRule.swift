@@ -36,7 +36,9 @@ public struct RoutingRule: Hashable, Sendable {
 
 extension RoutingRule {
     init?(_ message: Message) {
-        guard message.type == UInt16(RTM_NEWRULE), let header = message.header(as: fib_rule_hdr.self) else { return nil }
+        guard message.type == UInt16(RTM_NEWRULE), let header = message.header(as: fib_rule_hdr.self) else {
+            return nil
+        }
         switch Int32(header.family) {
         case AF_INET: isIPv4 = true
         case AF_INET6: isIPv4 = false

@@ -79,7 +79,8 @@ private struct Check {
             if let other = owners.updateValue(router.name, forKey: RouterTable.number(of: router.name)),
                 let place = router.interfaces.first?.addresses.first
             {
-                report(place, "routers '\(other)' and '\(router.name)' get the same routing table", "rename one of them")
+                report(
+                    place, "routers '\(other)' and '\(router.name)' get the same routing table", "rename one of them")
             }
         }
     }
@@ -92,10 +93,13 @@ private struct Check {
                     report(
                         later.prefix, "\(second.address) is an address of router '\(earlier.router)' already",
                         "the first one is at \(place(of: earlier.prefix))")
-                } else if earlier.switchName != later.switchName, first.contains(second.network) || second.contains(first.network) {
+                } else if earlier.switchName != later.switchName,
+                    first.contains(second.network) || second.contains(first.network)
+                {
                     report(
                         later.prefix,
-                        "\(second.network) on '\(later.switchName)' overlaps \(first.network) on '\(earlier.switchName)'",
+                        "\(second.network) on '\(later.switchName)' overlaps \(first.network) "
+                            + "on '\(earlier.switchName)'",
                         "a subnet lives on one switch; the other one is at \(place(of: earlier.prefix))")
                 }
             }
@@ -108,12 +112,15 @@ private struct Check {
             guard let subnet = addresses[claim.address] else { continue }
             diagnostics.report(
                 at: claim.position, width: claim.address.description.count,
-                "\(claim.address) of \(claim.owner) is the address of router '\(subnet.router)' on '\(subnet.switchName)'",
+                "\(claim.address) of \(claim.owner) is the address of router '\(subnet.router)' "
+                    + "on '\(subnet.switchName)'",
                 hint: "the router's is at \(place(of: subnet.prefix))")
         }
     }
 
-    private func checkTwice<Value: CustomStringConvertible>(_ all: [Placed<Value>], _ what: String, of router: RouterSpec) {
+    private func checkTwice<Value: CustomStringConvertible>(
+        _ all: [Placed<Value>], _ what: String, of router: RouterSpec
+    ) {
         var seen: [Value: Placed<Value>] = [:]
         for placed in all {
             if let first = seen[placed.value] {
@@ -135,7 +142,8 @@ extension Check {
             return
         }
         if let out = route.out {
-            report(out, "'out' is for a link-local 'via' only", "leave it out: the subnet of \(gateway) tells the switch")
+            report(
+                out, "'out' is for a link-local 'via' only", "leave it out: the subnet of \(gateway) tells the switch")
         }
         guard let interface = router.interface(reaching: gateway) else {
             report(
@@ -172,7 +180,8 @@ extension Check {
             if !interface.speaks(isIPv4: source.isIPv4) {
                 let family = source.isIPv4 ? "IPv4" : "IPv6"
                 report(
-                    snat.out, "router '\(router.name)' has no \(family) address on '\(snat.out.value)' to put in the packets",
+                    snat.out,
+                    "router '\(router.name)' has no \(family) address on '\(snat.out.value)' to put in the packets",
                     "add one to its 'addresses', or name one with 'to'")
             }
             return
@@ -223,7 +232,8 @@ extension Check {
         for forward in routers.flatMap(\.forwards) {
             let listener = Listener(address: forward.listen.value, transport: forward.transport)
             let ports = forward.ports.value
-            if let other = seen[listener]?.first(where: { $0.ports.first <= ports.last && ports.first <= $0.ports.last }) {
+            if let other = seen[listener]?.first(where: { $0.ports.first <= ports.last && ports.first <= $0.ports.last }
+            ) {
                 let text = ForwardTarget.text(forward.listen.value, max(ports.first, other.ports.first))
                 report(
                     forward.ports, "\(forward.transport) \(text) is forwarded twice",

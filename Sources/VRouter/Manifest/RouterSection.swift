@@ -86,7 +86,8 @@ private struct RouterReader {
         guard let from, let out, let source = network(from, as: "'from' of an 'snat'") else { return nil }
         if let address, address.value.isIPv4 != source.isIPv4 {
             diagnostics.report(
-                at: address.position, width: address.width, "packets from \(source) cannot get the source \(address.value)",
+                at: address.position, width: address.width,
+                "packets from \(source) cannot get the source \(address.value)",
                 hint: "both must be IPv4, or both IPv6")
             return nil
         }
@@ -173,12 +174,15 @@ extension RouterReader {
             return false
         }
         guard listen.isIPv4 == target.value.address.isIPv4 else {
-            report(target, "\(listen) cannot be forwarded to \(target.value.address)", "both must be IPv4, or both IPv6")
+            report(
+                target, "\(listen) cannot be forwarded to \(target.value.address)", "both must be IPv4, or both IPv6")
             return false
         }
         guard ports.value.count <= RouterSection.portLimit else {
             let limit = RouterSection.portLimit
-            report(ports, "\(ports.value.count) ports in one forward", "at most \(limit); give the target an address of its own")
+            report(
+                ports, "\(ports.value.count) ports in one forward",
+                "at most \(limit); give the target an address of its own")
             return false
         }
         let last = Int(forward.firstTargetPort) + ports.value.count - 1

@@ -39,7 +39,8 @@ enum NATChains {
             NFRule(
                 IP.family(isIPv4: true) + outside + IP.icmp(1, type: 5) + [.verdict(.drop)], comment: "no redirects"),
             NFRule(
-                IP.family(isIPv4: false) + outside + IP.icmp(58, type: 137) + [.verdict(.drop)], comment: "no redirects"),
+                IP.family(isIPv4: false) + outside + IP.icmp(58, type: 137) + [.verdict(.drop)], comment: "no redirects"
+            ),
         ])
 
     /// NF_IP_PRI_NAT_SRC.
@@ -51,7 +52,8 @@ enum NATChains {
             }
         }
         return NFChain(
-            "postrouting", hook: NFChain.Hook(.nat, .postrouting, priority: 100), rules: unique(hairpins + translations))
+            "postrouting", hook: NFChain.Hook(.nat, .postrouting, priority: 100), rules: unique(hairpins + translations)
+        )
     }
 
     /// Who is forwarded to a neighbour in its own subnet must seem to be the router: the neighbour would else answer

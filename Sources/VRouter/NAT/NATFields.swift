@@ -25,7 +25,8 @@ struct NATFields {
     /// The fields in which two tables differ. Where the words are equal, the rules behind them are not.
     static func compare(_ seen: NFTable?, _ wanted: NFTable?) -> [FieldChange] {
         let (old, new) = (NATFields(seen).lines, NATFields(wanted).lines)
-        let fields = new.subtracting(old).sorted().map { FieldChange("translate", to: $0) }
+        let fields =
+            new.subtracting(old).sorted().map { FieldChange("translate", to: $0) }
             + old.subtracting(new).sorted().map { FieldChange("translate", from: $0) }
         if fields.isEmpty { return [seen == nil ? FieldChange("paths", to: paths(wanted)) : rules(seen, wanted)] }
         guard fields.count > limit else { return fields }

@@ -30,7 +30,11 @@ enum NATTable {
         var forward6 = NFSet(
             "forward6", key: [.ipv6Address, .internetProtocol, .port], target: .value([.ipv6Address, .port]))
         for forward in routers.flatMap(\.forwards) {
-            if forward.listen.value.isIPv4 { insert(forward, into: &forward4) } else { insert(forward, into: &forward6) }
+            if forward.listen.value.isIPv4 {
+                insert(forward, into: &forward4)
+            } else {
+                insert(forward, into: &forward6)
+            }
         }
         return NFTable(
             family: family, name: name, comment: comment, sets: [interfaces, paths, forward4, forward6],

@@ -51,7 +51,9 @@ extension RouterSpec {
         }
         for interface in interfaces where interface.speaks(isIPv4: isIPv4) {
             insert(interface.bridge, nil)
-            for address in interface.addresses where address.value.isIPv4 == isIPv4 { insert(nil, address.value.network) }
+            for address in interface.addresses where address.value.isIPv4 == isIPv4 {
+                insert(nil, address.value.network)
+            }
         }
     }
 }

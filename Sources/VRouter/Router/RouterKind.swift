@@ -70,7 +70,9 @@ public struct RouterKind: ResourceKind {
     public static func subnets(in desired: Desired) -> [String: [IPPrefix]] {
         var subnets: [String: [IPPrefix]] = [:]
         for (_, spec) in desired.specs(of: Self.self).sorted(by: { $0.key < $1.key }) {
-            for interface in spec.interfaces { subnets[interface.switchName, default: []] += interface.addresses.map(\.value) }
+            for interface in spec.interfaces {
+                subnets[interface.switchName, default: []] += interface.addresses.map(\.value)
+            }
         }
         return subnets
     }

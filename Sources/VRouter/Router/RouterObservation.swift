@@ -45,7 +45,9 @@ private struct Heirs {
         self.marks = marks
         let marked = marks.values.reduce(into: Set<String>()) { $0.formUnion($1) }
         gone = marked.subtracting(specs.keys)
-        byTable = Dictionary(marked.union(specs.keys).sorted().map { (RouterTable.number(of: $0), $0) }) { first, _ in first }
+        byTable = Dictionary(marked.union(specs.keys).sorted().map { (RouterTable.number(of: $0), $0) }) { first, _ in
+            first
+        }
     }
 
     func heir(of item: RouterItem) -> String {

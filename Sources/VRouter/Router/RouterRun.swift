@@ -31,8 +31,10 @@ struct RouterRun: ~Copyable {
     /// One outcome for each router, in their order.
     mutating func perform() throws(RouterError) -> [StepOutcome] {
         for phase in [RouterItem.Phase.routing, .addresses, .switches, .marks] { try take(phase) }
-        // The mark comes first, so that nothing of ours is ever without a name.
-        for phase in [RouterItem.Phase.marks, .addresses, .switches, .routing] { try make(phase) }
+        // The mark comes first, so that nothing of ours is ever without a name. Switches before addresses: an address of
+        // a router brings the anycast address of its subnet (RFC 4291, 2.6.1), which the kernel counts twice where the
+        // address settles while the switch is turned, and then keeps for ever.
+        for phase in [RouterItem.Phase.marks, .switches, .addresses, .routing] { try make(phase) }
         return failures.map { $0.map { .failed($0) } ?? .done }
     }
 
@@ -50,7 +52,9 @@ struct RouterRun: ~Copyable {
             case .rule(let rule): batch.removeRoutingRule(rule)
             case .forwarding, .nodeForwarding: break
             }
-        } isFine: { $0.isMissing }
+        } isFine: {
+            $0.isMissing
+        }
     }
 
     private mutating func make(_ phase: RouterItem.Phase) throws(RouterError) {
@@ -67,7 +71,9 @@ struct RouterRun: ~Copyable {
             case .rule(let rule): batch.addRoutingRule(rule)
             case .forwarding, .nodeForwarding: break
             }
-        } isFine: { $0.isExisting }
+        } isFine: {
+            $0.isExisting
+        }
     }
 
     /// Sends one message for each item; what goes wrong is noted with its router.

@@ -114,14 +114,18 @@ public struct PortRange: Hashable, Sendable, LosslessStringConvertible {
 
     public init?(_ description: String) {
         let parts = description.split(separator: "-", omittingEmptySubsequences: false).map(Self.port)
-        guard parts.count <= 2, let first = parts[0], let last = parts[parts.count - 1], first <= last else { return nil }
+        guard parts.count <= 2, let first = parts[0], let last = parts[parts.count - 1], first <= last else {
+            return nil
+        }
         self.first = first
         self.last = last
     }
 
     /// 1 to 65535 in plain digits.
     static func port(_ text: Substring) -> UInt16? {
-        guard (1...5).contains(text.utf8.count), text.utf8.allSatisfy({ (0x30...0x39).contains($0) }) else { return nil }
+        guard (1...5).contains(text.utf8.count), text.utf8.allSatisfy({ (0x30...0x39).contains($0) }) else {
+            return nil
+        }
         guard text.utf8.first != 0x30 else { return nil }
         return UInt16(text)
     }
