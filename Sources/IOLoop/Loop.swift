@@ -112,7 +112,8 @@ public final class Loop {
     func turn(mayWait: Bool) throws(Errno) {
         // Control code may have retired some since the last batch.
         handlers.releaseRetired()
-        let waits = mayWait && batchEnd.isEmpty && refused.isEmpty
+        let hasWork = !batchEnd.isEmpty || !refused.isEmpty || (buffers.hasReturns && !waitingForBuffers.isEmpty)
+        let waits = mayWait && !hasWork
         let limit = timers.nextDeadline().map { $0 > now ? $0 - now : 0 }
         try ring.enter(waits: waits && limit != 0, limit: limit)
         turns &+= 1

@@ -85,6 +85,11 @@ extension Connection {
 
     /// Parses what is there, then asks for more. Called again when what it waited for has come.
     func parse() {
+        if phase == .login, established != nil {
+            // The initiator may answer the last login response before we hear that it was sent.
+            guard queue.isEmpty else { return }
+            beginFullFeature()
+        }
         while phase == .login || phase == .fullFeature {
             switch incoming {
             case .header:

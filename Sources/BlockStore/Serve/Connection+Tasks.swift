@@ -34,11 +34,8 @@ extension Connection {
         let task = tasks[slot]
         guard takeBuffer(slot) else {
             // Its data cannot be kept a second time: the initiator may try again.
-            task.pointee.status = .busy
-            task.pointee.work = nil
-            task.pointee.stage = .works
-            answer.removeAll(keepingCapacity: true)
-            return enqueue(slot, .response)
+            turnAway(slot, .busy)
+            return proceed(slot)
         }
         let keep = Int(task.pointee.write?.immediateKeep ?? 0)
         if keep > 0, let buffer = task.pointee.buffer {
@@ -170,17 +167,43 @@ extension Connection {
 
     /// Lends the task the buffer that it needs. False if it has to wait: the connection with it, when data for the task
     /// may come unasked.
+    ///
+    /// The connection must not wait while another of its tasks waits for data, which would come behind: then the command
+    /// is turned away, and the initiator tries again.
     private func provideBuffer(_ slot: UInt16, mayStall: Bool) -> Bool {
         guard !takeBuffer(slot) else { return true }
-        tasks[slot].pointee.stage = .awaitsBuffer
-        // An answer that is made already waits where it is, and the next command with it.
+        let task = tasks[slot]
         if mayStall || !answer.isEmpty {
+            guard !expectsData else {
+                turnAway(slot, .taskSetFull)
+                return true
+            }
+            // An answer that is made already waits where it is, and the next command with it.
             incoming = .stalled(slot)
         } else {
             waitingForBuffers.append(slot)
         }
+        task.pointee.stage = .awaitsBuffer
         loop.callWhenBuffersReturn(self)
         return false
+    }
+
+    /// Some task has asked for data, or more is to come of its own accord.
+    private var expectsData: Bool {
+        tasks.slots.contains { tasks[$0].pointee.stage == .receives || tasks[$0].pointee.output == .requests }
+    }
+
+    /// Gives a command up that has not begun; its data passes unseen.
+    private func turnAway(_ slot: UInt16, _ status: SCSIStatus) {
+        let task = tasks[slot]
+        task.pointee.status = status
+        task.pointee.work = nil
+        answer.removeAll(keepingCapacity: true)
+        task.pointee.read = ReadTransfer(task.pointee.command, available: 0, limits: transferLimits)
+        guard task.pointee.write != nil else { return }
+        // The same account, of a command that wants nothing: it was opened once without a fault.
+        task.pointee.write = try? WriteTransfer(
+            task.pointee.command, required: 0, limits: transferLimits, tagBase: UInt32(slot) << 8)
     }
 
     private func takeBuffer(_ slot: UInt16) -> Bool {
@@ -207,15 +230,19 @@ extension Connection {
     /// Buffers have come back to the pool: those who wait for one go on, in their order.
     func takeReturnedBuffers() {
         guard phase == .fullFeature else { return }
-        while let slot = waitingForBuffers.first {
+        // The connection first: data of those who wait in line would come behind what it waits with.
+        if case .stalled(let slot) = incoming {
             guard takeBuffer(slot) else { return loop.callWhenBuffersReturn(self) }
+            incoming = .header
+            receiveImmediate(slot, BasicHeader(pendingHeaderBytes))
+            parse()
+        }
+        while let slot = waitingForBuffers.first {
+            if case .stalled = incoming { break }
+            guard takeBuffer(slot) else { break }
             waitingForBuffers.removeFirst()
             proceed(slot)
         }
-        guard case .stalled(let slot) = incoming else { return }
-        guard takeBuffer(slot) else { return loop.callWhenBuffersReturn(self) }
-        incoming = .header
-        receiveImmediate(slot, BasicHeader(pendingHeaderBytes))
-        parse()
+        if !waitingForBuffers.isEmpty { loop.callWhenBuffersReturn(self) }
     }
 }

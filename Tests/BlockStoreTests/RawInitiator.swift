@@ -1,0 +1,126 @@
+import Glibc
+import ISCSI
+
+/// An initiator of a test's own on a plain socket, which sends what no real one would. Every wait ends after five seconds.
+final class RawInitiator {
+    /// A PDU as it came from the target.
+    struct Answer {
+        var header: [UInt8]
+        var data: [UInt8]
+
+        var opcode: UInt8 { header[0] & 0x3f }
+        var statSN: UInt32 { number(24) }
+
+        func number(_ offset: Int) -> UInt32 {
+            header[offset..<offset + 4].reduce(0) { $0 << 8 | UInt32($1) }
+        }
+    }
+
+    private let socket: CInt
+    var dataDigest = false
+
+    init(port: UInt16) {
+        socket = Glibc.socket(AF_INET, CInt(SOCK_STREAM.rawValue), 0)
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_port = port.bigEndian
+        address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
+        _ = withUnsafePointer(to: &address) { address in
+            address.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                connect(socket, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+            }
+        }
+        var time = timeval(tv_sec: 5, tv_usec: 0)
+        setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &time, socklen_t(MemoryLayout<timeval>.size))
+        setsockopt(socket, SOL_SOCKET, SO_SNDTIMEO, &time, socklen_t(MemoryLayout<timeval>.size))
+    }
+
+    deinit { close(socket) }
+
+    /// Sends bytes as they are; false once the target has gone.
+    @discardableResult
+    func send(_ bytes: [UInt8]) -> Bool {
+        var sent = 0
+        while sent < bytes.count {
+            let count = bytes[sent...].withUnsafeBytes {
+                Glibc.send(socket, $0.baseAddress, $0.count, CInt(MSG_NOSIGNAL))
+            }
+            guard count > 0 else { return false }
+            sent += count
+        }
+        return true
+    }
+
+    /// Exactly `count` bytes; nil when the target closes, or says nothing for five seconds.
+    func receive(_ count: Int) -> [UInt8]? {
+        var bytes = [UInt8](repeating: 0, count: count)
+        var done = 0
+        while done < count {
+            let got = bytes.withUnsafeMutableBytes { recv(socket, $0.baseAddress.map { $0 + done }, count - done, 0) }
+            guard got > 0 else { return nil }
+            done += got
+        }
+        return bytes
+    }
+
+    /// The next PDU.
+    func answer() -> Answer? {
+        guard let header = receive(48) else { return nil }
+        let length = Int(header[5]) << 16 | Int(header[6]) << 8 | Int(header[7])
+        let digest = dataDigest && length > 0 ? 4 : 0
+        guard let data = receive(length + (-length & 3) + digest) else { return nil }
+        return Answer(header: header, data: Array(data.prefix(length)))
+    }
+
+    /// A PDU with the common fields; `fields` patches four-byte words by their offset.
+    func pdu(
+        _ opcode: UInt8, flags: UInt8 = 0x80, tag: UInt32, _ fields: [Int: UInt32] = [:], data: [UInt8] = []
+    ) -> [UInt8] {
+        var bytes = [UInt8](repeating: 0, count: 48)
+        bytes[0] = opcode
+        bytes[1] = flags
+        bytes[5] = UInt8(data.count >> 16 & 0xff)
+        bytes[6] = UInt8(data.count >> 8 & 0xff)
+        bytes[7] = UInt8(data.count & 0xff)
+        for (offset, value) in fields.merging([16: tag], uniquingKeysWith: { first, _ in first }) {
+            for index in 0..<4 { bytes[offset + index] = UInt8(value >> UInt32(24 - 8 * index) & 0xff) }
+        }
+        var payload = data + [UInt8](repeating: 0, count: -data.count & 3)
+        if dataDigest, !data.isEmpty {
+            let crc = payload.withUnsafeBytes { CRC32C.checksum($0) }
+            payload += (0..<4).map { UInt8(truncatingIfNeeded: crc >> (8 * UInt32($0))) }
+        }
+        return bytes + payload
+    }
+
+    /// Logs in without authentication, straight to the full feature phase. CmdSN goes on at 1.
+    func login(_ target: String, isid: UInt32 = 0x8000_0001, keys: [String] = []) -> Answer? {
+        let text = ["InitiatorName=iqn.2026-11.org.example:raw", "SessionType=Normal", "TargetName=\(target)"] + keys
+        let data = text.flatMap { [UInt8](($0 + "\0").utf8) }
+        // T bit, operational stage to full feature phase.
+        send(pdu(0x43, flags: 0x87, tag: 1, [8: isid, 24: 1], data: data))
+        let answer = answer()
+        dataDigest = keys.contains("DataDigest=CRC32C")
+        return answer
+    }
+
+    /// A SCSI command with a ten-byte block.
+    func command(
+        _ block: [UInt8], flags: UInt8, tag: UInt32, cmdSN: UInt32, expected: UInt32, data: [UInt8] = []
+    ) -> [UInt8] {
+        var bytes = pdu(0x01, flags: flags, tag: tag, [20: expected, 24: cmdSN], data: data)
+        bytes.replaceSubrange(32..<32 + block.count, with: block)
+        return bytes
+    }
+
+    /// TEST UNIT READY until no unit attention is left.
+    func settle(_ cmdSN: inout UInt32) -> Bool {
+        for _ in 0..<4 {
+            send(command([0], flags: 0x81, tag: 0x7000 + cmdSN, cmdSN: cmdSN, expected: 0))
+            cmdSN += 1
+            guard let answer = answer() else { return false }
+            if answer.opcode == 0x21, answer.header[3] == 0 { return true }
+        }
+        return false
+    }
+}
