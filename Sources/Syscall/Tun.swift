@@ -2,7 +2,7 @@ internal import CLinux
 internal import Glibc
 public import SystemPackage
 
-/// Persistent taps for virtual machines, made through /dev/net/tun (Documentation/networking/tuntap.rst).
+/// Taps for virtual machines, through /dev/net/tun (Documentation/networking/tuntap.rst); `NewTap` makes them.
 public enum Tap {
     /// Who may open a tap without CAP_NET_ADMIN, besides root.
     public struct Access: Hashable, Sendable {
@@ -16,11 +16,6 @@ public enum Tap {
             self.owner = owner
             self.group = group
         }
-    }
-
-    /// Makes a persistent tap in one go; see `NewTap`.
-    public static func create(_ name: String, access: Access = Access()) throws(Errno) {
-        try NewTap(name, access: access).persist()
     }
 
     /// Names other users or groups who may open an existing tap, by attaching one queue for a moment.

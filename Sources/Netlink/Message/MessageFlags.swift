@@ -18,8 +18,6 @@ public struct MessageFlags: OptionSet, Hashable, Sendable {
     public static let create = MessageFlags(rawValue: 0x400)
     /// NLM_F_APPEND: added at the end of a list.
     public static let append = MessageFlags(rawValue: 0x800)
-    /// NLM_F_NONREC: a delete is refused if the object has children.
-    public static let nonRecursive = MessageFlags(rawValue: 0x100)
 
     static let request = MessageFlags(rawValue: 0x1)
     static let acknowledge = MessageFlags(rawValue: 0x4)

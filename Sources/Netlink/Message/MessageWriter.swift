@@ -47,12 +47,6 @@ public struct MessageWriter: Sendable {
         return marks.count - 1
     }
 
-    /// Forgets all messages and keeps the memory.
-    public mutating func removeAll() {
-        content.bytes.removeAll(keepingCapacity: true)
-        marks.removeAll(keepingCapacity: true)
-    }
-
     /// Where the message lies in the buffer.
     func range(of index: Int) -> Range<Int> {
         marks[index].offset..<(index + 1 < marks.count ? marks[index + 1].offset : content.bytes.count)
@@ -107,11 +101,6 @@ public struct AttributeWriter: Sendable {
         let start = beginAttribute(type)
         bytes.append(contentsOf: payload)
         endAttribute(start)
-    }
-
-    /// An attribute with a fixed wire struct of the kernel.
-    public mutating func attribute<Value: BitwiseCopyable>(_ type: Int, struct value: Value) {
-        withUnsafeBytes(of: value) { attribute(type, bytes: $0) }
     }
 
     /// An attribute that holds what `body` writes, marked NLA_F_NESTED, which newer parsers of the kernel insist on.

@@ -12,8 +12,6 @@ public struct InterfaceAddress: Hashable, Sendable {
     public var scope: UInt8
     /// IFA_F_PERMANENT: not given for a time by a router or a DHCP server.
     public var isPermanent: Bool
-    /// IFA_F_DADFAILED: another host has the address.
-    public var isDuplicate: Bool
 
     init?(_ message: Message) {
         guard message.type == UInt16(RTM_NEWADDR), let header = message.header(as: ifaddrmsg.self) else { return nil }
@@ -38,7 +36,6 @@ public struct InterfaceAddress: Hashable, Sendable {
         protocolNumber = owner
         scope = header.ifa_scope
         isPermanent = flags & UInt32(IFA_F_PERMANENT) != 0
-        isDuplicate = flags & UInt32(IFA_F_DADFAILED) != 0
     }
 }
 

@@ -101,8 +101,6 @@ public struct TunAttributes: Hashable, Sendable {
     public var owner: UInt32?
     /// The group whose members may open it without CAP_NET_ADMIN.
     public var group: UInt32?
-    /// How many queues processes hold now; multi-queue taps only.
-    public var queues: UInt32 = 0
 }
 
 /// What the kernel shows of a bridge (IFLA_BR_*).

@@ -105,7 +105,6 @@ extension TunAttributes {
             case Int(IFLA_TUN_MULTI_QUEUE): isMultiQueue = isOn
             case Int(IFLA_TUN_OWNER): owner = attribute.number()
             case Int(IFLA_TUN_GROUP): group = attribute.number()
-            case Int(IFLA_TUN_NUM_QUEUES): queues = attribute.number() ?? 0
             default: break
             }
         }

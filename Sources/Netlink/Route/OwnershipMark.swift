@@ -13,8 +13,5 @@ public enum OwnershipMark {
         return String(alias.dropFirst(start.count))
     }
 
-    /// Whether an alias is of this product, whatever the kind.
-    public static func isOurs(alias: String) -> Bool { alias.hasPrefix(prefix) }
-
     private static let prefix = "sdagent "
 }

@@ -50,8 +50,8 @@ struct LinkTests {
             let location = NetworkLocation.namespace(space.name)
             let access = Tap.Access(owner: 1234, group: 5678)
             let outcome = try location.run { () -> Errno? in
-                do throws(Errno) { try Tap.create("tap0", access: access) } catch { return error }
-                do throws(Errno) { try Tap.create("tap0") } catch { return error }
+                do throws(Errno) { try NewTap("tap0", access: access).persist() } catch { return error }
+                do throws(Errno) { try NewTap("tap0").persist() } catch { return error }
                 return nil
             }
             #expect(outcome == .resourceBusy)
@@ -106,7 +106,7 @@ struct LinkTests {
             var socket = try open(space)
             let failures = try NetworkLocation.namespace(space.name).run {
                 (0..<1000).count { index in
-                    do throws(Errno) { try Tap.create("b\(index)") } catch { return true }
+                    do throws(Errno) { try NewTap("b\(index)").persist() } catch { return true }
                     return false
                 }
             }
