@@ -1,6 +1,7 @@
 /* Loads one logical unit over iSCSI and prints what it got.
  *
  * usage: iscsi-load URL read|write random|sequential BLOCK-BYTES DEPTH SECONDS SPAN-BYTES
+ * SECONDS 0: once over the whole span, in order.
  * prints one line: OPERATIONS SECONDS P50-MICROSECONDS P99-MICROSECONDS
  *
  * Built on libiscsi: cc -O2 iscsi-load.c -liscsi.  Writes overwrite the first SPAN-BYTES of the unit.
@@ -27,7 +28,7 @@ static struct {
     struct iscsi_context *context;
     int lun, is_write, is_random;
     uint32_t block, sector;
-    uint64_t span, next, seed, operations;
+    uint64_t span, next, seed, started, operations;
     double end;
     int under_way;
     uint64_t latency[BUCKETS];
@@ -60,6 +61,11 @@ static uint64_t place(void)
 
 static void start(struct slot *slot);
 
+static int is_more_to_do(void)
+{
+    return load.end ? now() < load.end : load.started < load.span / load.block;
+}
+
 static void done(struct iscsi_context *context, int status, void *command, void *private)
 {
     struct slot *slot = private;
@@ -72,7 +78,7 @@ static void done(struct iscsi_context *context, int status, void *command, void 
     load.latency[took < BUCKETS - 1 ? (int)took : BUCKETS - 1]++;
     load.operations++;
     load.under_way--;
-    if (now() < load.end)
+    if (is_more_to_do())
         start(slot);
 }
 
@@ -91,6 +97,7 @@ static void start(struct slot *slot)
     }
     if (!task)
         fail("cannot queue a command");
+    load.started++;
     load.under_way++;
 }
 
@@ -145,7 +152,7 @@ int main(int count, char **words)
         return 2;
     connect_to(words[1]);
     began = now();
-    load.end = began + atof(words[6]);
+    load.end = atof(words[6]) > 0 ? began + atof(words[6]) : 0;
     for (index = 0; index < depth; index++) {
         load.slots[index].data = malloc(load.block);
         memset(load.slots[index].data, index + 1, load.block);
