@@ -33,7 +33,7 @@ struct NICRun: ~Copyable {
 
     /// Deletes what is to go, and what is to be made anew.
     private mutating func remove() throws(NetlinkError) {
-        let going = steps.indices.filter { ["delete", "replace"].contains(steps[$0].change.word) }
+        let going = steps.indices.filter { steps[$0].change.removesLink }
         let links = going.compactMap { steps[$0].observation?.link }
         guard !links.isEmpty else { return }
         let errors = try LinkRemoval.remove(links, on: &socket)
@@ -63,7 +63,7 @@ struct NICRun: ~Copyable {
     /// The steps that make a NIC and have not failed, of one attachment.
     func creations(_ isOfType: (NICSpec.Attachment) -> Bool) -> [(step: Int, spec: NICSpec)] {
         steps.indices.compactMap { index in
-            guard ["create", "replace"].contains(steps[index].change.word), failures[index] == nil else { return nil }
+            guard steps[index].change.makesLink, failures[index] == nil else { return nil }
             guard let spec = steps[index].spec, isOfType(spec.attachment) else { return nil }
             return (index, spec)
         }
@@ -88,7 +88,7 @@ extension NICRun {
         var batch = StepBatch(count: steps.count)
         var quieted: [(step: Int, name: InterfaceName)] = []
         var opened: [(step: Int, name: InterfaceName, access: Tap.Access)] = []
-        for index in steps.indices where steps[index].change.word == "update" && failures[index] == nil {
+        for index in steps.indices where steps[index].change.keepsLink && failures[index] == nil {
             guard let spec = steps[index].spec, var seen = steps[index].observation else { continue }
             guard let link = seen.link else { continue }
             seen.bridge = bridges[spec.switchName]

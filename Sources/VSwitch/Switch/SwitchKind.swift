@@ -117,7 +117,7 @@ extension SwitchKind {
             }
         }
         let errors = try batch.errors(on: &socket)
-        let made = steps.indices.filter { steps[$0].change.word == "create" && errors[$0] == nil }
+        let made = steps.indices.filter { steps[$0].change.makesLink && errors[$0] == nil }
         let marks = try mark(made, steps, &socket)
         return steps.indices.map { index in
             guard let error = errors[index] ?? marks[index] else { return .done }
