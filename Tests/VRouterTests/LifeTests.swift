@@ -207,8 +207,9 @@ struct LifeTests {
         }
     }
 
-    /// The lines in which the node differs from a picture; what is made anew may be listed elsewhere. The kernel settles
-    /// some things in its own time: the anycast address of a subnet follows the address.
+    /// The lines in which the node differs from a picture; what is made anew may be listed elsewhere.
+    ///
+    /// The kernel settles some things in its own time: the anycast address of a subnet follows the address.
     private static func difference(from before: String, _ site: Site) async throws -> [String] {
         let old = Set(before.split(separator: "\n"))
         var lines: [String] = []

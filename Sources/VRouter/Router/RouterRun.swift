@@ -31,8 +31,8 @@ struct RouterRun: ~Copyable {
     /// One outcome for each router, in their order.
     mutating func perform() throws(RouterError) -> [StepOutcome] {
         for phase in [RouterItem.Phase.routing, .addresses, .switches, .marks] { try take(phase) }
-        // The mark comes first, so that nothing of ours is ever without a name. Switches before addresses: an address of
-        // a router brings the anycast address of its subnet (RFC 4291, 2.6.1), which the kernel counts twice where the
+        // The mark comes first, so that nothing of ours is ever without a name. Switches before addresses: a router's
+        // address brings the anycast address of its subnet (RFC 4291, 2.6.1), which the kernel counts twice where the
         // address settles while the switch is turned, and then keeps for ever.
         for phase in [RouterItem.Phase.marks, .switches, .addresses, .routing] { try make(phase) }
         return failures.map { $0.map { .failed($0) } ?? .done }
