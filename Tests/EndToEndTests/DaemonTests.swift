@@ -1,0 +1,148 @@
+import Glibc
+import TestSupport
+import Testing
+
+/// The daemon over its life: it follows, repairs, restarts unseen, and ends when told.
+@Suite(.enabled(if: TestNamespace.isPossible))
+struct DaemonTests {
+    private static let base = """
+        switches: { blue: {} }
+        routers:
+          gw: { interfaces: { blue: { addresses: [10.10.0.1/24, "fd00:10::1/64"] } } }
+        vms:
+          vm1: { nics: [ { switch: blue, address: 10.10.0.10 } ] }
+
+        """
+
+    private func has(_ node: AgentNode, _ link: String) async throws -> Bool {
+        try await node.space.run("ip", "-brief", "link").contains(link)
+    }
+
+    @Test func itFollowsItsFile() async throws {
+        try await AgentNode.with(Self.base) { node in
+            try await node.withDaemon { _ in
+                try node.write(Self.base + "  vm2: { nics: [ { switch: blue, address: 10.10.0.11 } ] }\n")
+                #expect(try await eventually(within: 15) { try await has(node, "vm2-net0") })
+                try node.write(Self.base)
+                #expect(try await eventually(within: 15) { try await !has(node, "vm2-net0") })
+            }
+        }
+    }
+
+    @Test func aHangupMakesItReadAgainWhatAnApplyHasReplaced() async throws {
+        try await AgentNode.with(Self.base) { node in
+            try await node.withDaemon { daemon in
+                let other = try node.directory.write("switches: { green: {} }\n", to: "other.yaml")
+                let apply = try await command(
+                    node.space.inside([AgentNode.program, "apply", "-f", other, "--socket", node.socket]))
+                #expect(apply.code == 0, "\(apply)")
+                #expect(try await has(node, "green") && !has(node, "vm1-net0"))
+                daemon.signal(SIGHUP)
+                #expect(
+                    try await eventually(within: 15) { try await has(node, "vm1-net0") && !has(node, "green") })
+            }
+        }
+    }
+
+    @Test(arguments: [
+        ["ip", "link", "set", "vm1-net0", "down"],
+        ["ip", "link", "delete", "vm1-net0"],
+        ["ip", "link", "set", "vm1-net0", "nomaster"],
+        ["ip", "link", "set", "blue", "mtu", "1400"],
+        ["ip", "address", "flush", "dev", "blue"],
+        ["nft", "flush", "ruleset"],
+    ])
+    func itRepairsWhatSomebodyElseChanges(_ words: [String]) async throws {
+        try await AgentNode.with(Self.base) { node in
+            try await node.withDaemon { _ in
+                #expect(try await node.isConverged())
+                let rules = try await node.space.run("nft", "-s", "list", "ruleset")
+                try await output(of: node.space.inside(words))
+                let isRepaired = try await eventually(within: 15) {
+                    try await node.space.run("ip", "-d", "link", "show", "blue").contains("mtu 1500")
+                        && node.space.attempt("ip", "-d", "link", "show", "vm1-net0").output.contains("master blue")
+                        && node.space.run("ip", "-brief", "link").contains("vm1-net0         DOWN") == false
+                        && node.space.run("ip", "-brief", "address", "show", "blue").contains("fd00:10::1/64")
+                        && node.space.run("nft", "-s", "list", "ruleset") == rules
+                }
+                let said = (try? text(ofFile: node.log)) ?? ""
+                #expect(isRepaired, "after \(words): \(try await node.picture())\n\(said)")
+                #expect(try await eventually(within: 5) { try await node.isConverged() })
+            }
+        }
+    }
+
+    @Test func aRestartTouchesNoLinkNoRuleAndNoPacket() async throws {
+        try await TestNamespace.with { alice in
+            try await TestNamespace.with { bob in
+                let manifest =
+                    Self.base + """
+                          alice: { nics: [ { switch: blue, address: 10.10.0.20, namespace: \(alice.name) } ] }
+                          bob: { nics: [ { switch: blue, address: 10.10.0.21, namespace: \(bob.name) } ] }
+
+                        """
+                try await AgentNode.with(manifest) { node in
+                    try await survivesARestart(node, from: alice)
+                }
+            }
+        }
+    }
+
+    private func survivesARestart(_ node: AgentNode, from alice: TestNamespace) async throws {
+        try await node.withDaemon { daemon in
+            try await alice.run("ping", "-c", "1", "-W", "5", "10.10.0.21")
+            #expect(try await node.terminate(daemon))
+        }
+        let before = try await node.picture()
+        // Any change at all, even one that is taken back, would be a line of one of the two.
+        let links = node.directory.file("ip-monitor")
+        let rules = node.directory.file("nft-monitor")
+        try await RunningCommand.with(
+            node.space.inside(["ip", "monitor", "link", "address", "route", "rule"]), log: links
+        ) { _ in
+            try await RunningCommand.with(node.space.inside(["stdbuf", "-oL", "nft", "monitor"]), log: rules) { _ in
+                async let pings = alice.attempt("ping", "-q", "-i", "0.005", "-c", "1600", "-W", "2", "10.10.0.21")
+                for _ in 0..<2 {
+                    let end = try await node.withDaemon { daemon in
+                        #expect(try await node.isConverged())
+                        #expect(try await node.terminate(daemon))
+                    }
+                    #expect(end.end == .exited(0))
+                }
+                let result = try await pings
+                #expect(result.output.contains("1600 received, 0% packet loss"), "\(result)")
+            }
+        }
+        let after = try await node.picture()
+        #expect(after == before, "\(Golden.sideBySide(before, after))")
+        #expect(try text(ofFile: links) == "")
+        let said = try text(ofFile: rules).split(separator: "\n").filter { !$0.hasPrefix("# new generation") }
+        #expect(said == [])
+        #expect(try text(ofFile: rules) == "", "not even an empty transaction")
+    }
+
+    @Test func aTerminatedDaemonLeavesTheNodeAsItIsAndItsSocketNowhere() async throws {
+        try await AgentNode.with(Self.base) { node in
+            let end = try await node.withDaemon { daemon in try await node.terminate(daemon) }
+            #expect(end.value)
+            #expect(end.end == .exited(0))
+            #expect(try await has(node, "vm1-net0"))
+            #expect(try await node.isConverged(), "a command answers without the daemon")
+        }
+    }
+
+    @Test func theSocketAnswersCurl() async throws {
+        try await AgentNode.with(Self.base) { node in
+            try await node.withDaemon { _ in
+                let status = try await output(of: [
+                    "curl", "-sS", "--unix-socket", node.socket, "http://agent/v1/status",
+                ])
+                #expect(status.contains("\"converged\""))
+                let metrics = try await output(of: [
+                    "curl", "-sS", "--unix-socket", node.socket, "http://agent/metrics",
+                ])
+                #expect(metrics.contains("# TYPE sdagent_resources gauge"))
+            }
+        }
+    }
+}

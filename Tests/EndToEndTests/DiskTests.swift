@@ -1,0 +1,106 @@
+import Glibc
+import TestSupport
+import Testing
+
+/// Targets as their peers see them: libiscsi's tools and QEMU, honest, lost, hostile, and cut off.
+@Suite(.enabled(if: TestNamespace.isPossible && haveTools("iscsi-ls", "iscsi-inq", "qemu-img", "qemu-io")))
+struct DiskTests {
+    @Test func discoveryNamesTheTargetsAndTheirDisks() async throws {
+        try await DiskNode.with { disks, _ in
+            let listing = try await disks.listing(login: "vm1%\(DiskNode.password)@")
+            #expect(listing.output.contains("iqn.2026-11.org.example:open"), "\(listing)")
+            #expect(listing.output.contains("iqn.2026-11.org.example:secret"), "\(listing)")
+            let inquiry = try await output(of: disks.inside(["iscsi-inq", "-i", DiskNode.initiator, disks.url()]))
+            #expect(inquiry.contains("DIRECT_ACCESS") && inquiry.contains("Version:"), "\(inquiry)")
+        }
+    }
+
+    @Test func whatIsConvertedOntoADiskComparesEqual() async throws {
+        try await DiskNode.with { disks, daemon in
+            let source = disks.node.directory.file("source.raw")
+            try await output(of: ["truncate", "-s", "256M", source])
+            try await output(of: [
+                "dd", "if=/dev/urandom", "of=\(source)", "bs=1M", "count=40", "seek=9", "conv=notrunc",
+            ])
+            let disk = "json:" + json(disks.options())
+            try await output(of: disks.inside(["qemu-img", "convert", "-n", "-f", "raw", "-O", "raw", source, disk]))
+            try await output(of: disks.inside(["qemu-img", "compare", "-f", "raw", "-F", "raw", source, disk]))
+            #expect(try await disks.node.terminate(daemon))
+            let image = try await disks.image("one")
+            try await output(of: ["qemu-img", "check", image])
+            try await output(of: ["qemu-img", "compare", "-f", "raw", "-F", "qcow2", source, image])
+        }
+    }
+
+    /// `a=b,c.d=e` as the flat JSON that QEMU takes in place of a file name.
+    private func json(_ options: String) -> String {
+        let fields = options.split(separator: ",").map { option in
+            let parts = option.split(separator: "=", maxSplits: 1)
+            return "\"\(parts[0])\": \"\(parts[1])\""
+        }
+        return "{\(fields.joined(separator: ", "))}"
+    }
+
+    @Test func onlyWhoIsNamedMayLogIn() async throws {
+        try await DiskNode.with { disks, _ in
+            let stranger = try await command(
+                disks.inside(["iscsi-inq", "-i", "iqn.2026-11.org.example:stranger", disks.url()]), seconds: 20)
+            #expect(stranger.code != 0, "\(stranger)")
+            let welcome = try await command(
+                disks.inside(["iscsi-inq", "-i", DiskNode.initiator, disks.url()]), seconds: 20)
+            #expect(welcome.code == 0, "\(welcome)")
+        }
+    }
+
+    @Test(arguments: ["", "vm1%wrong-wrong-wrong@", "eve%correct horse battery@"])
+    func aWrongSecretIsRefusedAndOthersGoOn(login: String) async throws {
+        try await DiskNode.with { disks, _ in
+            let refused = try await command(
+                disks.inside(["iscsi-inq", "-i", DiskNode.initiator, disks.url("secret", login: login)]), seconds: 20)
+            #expect(refused.code != 0, "\(refused)")
+            let right = disks.url("secret", login: "vm1%\(DiskNode.password)@")
+            try await output(of: disks.inside(["iscsi-inq", "-i", DiskNode.initiator, right]), seconds: 20)
+            #expect(!(try text(ofFile: disks.node.log).contains("horse")), "a log holds no secret")
+        }
+    }
+
+    @Test func garbageEndsItsOwnConnectionOnly() async throws {
+        try await DiskNode.with { disks, daemon in
+            let load = disks.inside([
+                "qemu-img", "bench", "-w", "-c", "3000", "-d", "4", "-s", "4k", "-S", "68k", "--image-opts",
+                disks.options(),
+            ])
+            async let honest = command(load, seconds: 60)
+            let login =
+                "\\x43\\x87\\x00\\x00\\x00\\x00\\x00\\x05" + String(repeating: "\\x00", count: 40)
+                + "a=b=\\xff\\x00\\x00\\x00"
+            let floods = [
+                "head -c 65536 /dev/urandom", "head -c 65536 /dev/zero", "yes", "printf 'GET / HTTP/1.0\\r\\n\\r\\n'",
+                "printf '\(login)'", "printf '\\x43\\x87\\x00\\x00\\xff\\xff\\xff\\xff'; sleep 1", "true",
+            ]
+            for flood in floods + floods {
+                _ = try await command(
+                    disks.inside(["bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/3260; (\(flood)) | head -c 100000 >&3"]),
+                    seconds: 3)
+            }
+            let result = try await honest
+            #expect(result.code == 0, "\(result)")
+            #expect(try await disks.listing(login: "vm1%\(DiskNode.password)@").code == 0)
+            #expect(try await !daemon.isGone(within: 0))
+        }
+    }
+
+    @Test func takingATargetOutEndsItsSessionsAndKeepsTheOther() async throws {
+        try await DiskNode.with { disks, _ in
+            let text = try text(ofFile: disks.node.manifest)
+            let cut = text.split(separator: "\n").prefix { !$0.contains("example:secret") }.joined(separator: "\n")
+            try disks.node.write(cut + "\n")
+            #expect(
+                try await eventually(within: 15) {
+                    let listing = try await disks.listing()
+                    return listing.code == 0 && !listing.output.contains("example:secret")
+                })
+            try await output(of: disks.inside(["iscsi-inq", "-i", DiskNode.initiator, disks.url(lun: 1)]), seconds: 20)
+        }
+    }
+}

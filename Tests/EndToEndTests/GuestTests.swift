@@ -1,0 +1,120 @@
+import TestSupport
+import Testing
+
+/// A stock Debian kernel in a real VM: its network on our tap, its disk by the kernel's own initiator.
+@Suite(
+    .enabled(
+        if: TestNamespace.isPossible && haveTools("qemu-system-x86_64", "iscsid", "iscsiadm", "busybox", "modprobe"),
+        "needs root and the packages of `make setup`"))
+struct GuestTests {
+    private static func manifest(secretFile: String) -> String {
+        """
+        switches: { blue: {} }
+        routers:
+          gw: { interfaces: { blue: { addresses: [10.10.0.1/24, "fd00:10::1/64"] } } }
+        pools: { fast: {} }
+        volumes: { disk: { pool: fast, size: 256MiB } }
+        targets:
+          iqn.2026-11.org.example:vm1:
+            portals: ["10.10.0.1:3260"]
+            luns: { 0: disk }
+            access: { initiators: ["\(DiskNode.initiator)"], chap: { user: vm1, secretFile: \(secretFile) } }
+        vms:
+          vm1: { nics: [ { switch: blue, address: [10.10.0.10, "fd00:10::10"], mac: "52:54:00:00:00:10" } ] }
+
+        """
+    }
+
+    @Test(.timeLimit(.minutes(5)))
+    func aGuestUsesItsNetworkAndItsDisk() async throws {
+        try await output(of: ["\(AgentNode.checkout)/guest/build"], seconds: 240)
+        try await AgentNode.with("{}") { node in
+            let secret = try node.directory.write(DiskNode.password, to: "secret", mode: 0o600)
+            try node.write(Self.manifest(secretFile: secret))
+            try await node.withDaemon { daemon in
+                let guest = Guest(node: node)
+                do {
+                    try await guest.start(tap: "vm1-net0", mac: "52:54:00:00:00:10")
+                    try await network(guest)
+                    try await disk(guest, node)
+                    await guest.stop()
+                } catch {
+                    await guest.stop()
+                    throw error
+                }
+                #expect(try await node.terminate(daemon))
+                for image in try await output(of: ["find", node.state, "-name", "*.qcow2"]).split(separator: "\n") {
+                    try await output(of: ["qemu-img", "check", String(image)])
+                }
+            }
+        }
+    }
+
+    private func network(_ guest: Guest) async throws {
+        try await guest.run(
+            """
+            ip link set eth0 up; ip address add 10.10.0.10/24 dev eth0; ip address add fd00:10::10/64 dev eth0 nodad
+            ping -c 2 -W 5 10.10.0.1 && ping -c 2 -W 5 fd00:10::1
+            """)
+        let forged = try await guest.attempt(
+            "ip address add 10.10.0.66/24 dev eth0; ping -c 2 -i 0.2 -W 1 -I 10.10.0.66 10.10.0.1")
+        #expect(forged.output.contains("100% packet loss"), "\(forged)")
+    }
+
+    private func disk(_ guest: Guest, _ node: AgentNode) async throws {
+        let target = "iqn.2026-11.org.example:vm1"
+        try await guest.run(
+            """
+            echo InitiatorName=\(DiskNode.initiator) >/etc/iscsi/initiatorname.iscsi
+            iscsid
+            iscsiadm -m discovery -t st -p 10.10.0.1
+            for pair in authmethod=CHAP username=vm1 'password=wrong-wrong-wrong'; do
+                iscsiadm -m node -T \(target) -o update -n node.session.auth.${pair%%=*} -v "${pair#*=}"
+            done
+            """)
+        let refused = try await guest.attempt("iscsiadm -m node -T \(target) --login")
+        #expect(refused.code != 0 && refused.error.contains("authorization failure"), "\(refused)")
+        let written = try await guest.run(
+            """
+            iscsiadm -m node -T \(target) -o update -n node.session.auth.password -v '\(DiskNode.password)'
+            iscsiadm -m node -T \(target) --login >&2
+            until [ -b /dev/sda ]; do sleep 0.1; done
+            set -e
+            mkfs.ext4 -q /dev/sda && mount /dev/sda /mnt
+            dd if=/dev/urandom of=/mnt/file bs=64k count=128 conv=fsync && sync
+            sha256sum </mnt/file
+            """)
+        let reread = try await guest.run(
+            """
+            umount /mnt && echo 3 >/proc/sys/vm/drop_caches && mount -o ro /dev/sda /mnt && sha256sum </mnt/file
+            umount /mnt; iscsiadm -m node -T \(target) --logout >&2
+            """)
+        #expect(written == reread && written.count == 68)
+    }
+}
+
+/// One guest of a test, driven by guest/vm.
+struct Guest: Sendable {
+    let node: AgentNode
+
+    private func words(_ verb: String, _ more: [String]) -> [String] {
+        ["env", "GUEST_RUN=\(node.directory.path)/guests", "\(AgentNode.checkout)/guest/vm", verb, "vm1"] + more
+    }
+
+    func start(tap: String, mac: String) async throws {
+        try await output(
+            of: words("start", ["--netns", node.space.name, "--tap", "\(tap),mac=\(mac)", "--life", "280"]),
+            seconds: 120)
+    }
+
+    /// Runs a script that must succeed, and returns what it printed.
+    @discardableResult
+    func run(_ script: String) async throws -> String { try await output(of: words("run", [script]), seconds: 90) }
+
+    /// Runs a script that may fail.
+    func attempt(_ script: String) async throws -> CommandResult {
+        try await command(words("run", [script]), seconds: 90)
+    }
+
+    func stop() async { _ = try? await command(words("stop", [])) }
+}
