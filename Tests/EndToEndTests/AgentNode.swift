@@ -31,6 +31,7 @@ struct AgentNode: Sendable {
     static func shipped(_ name: String) throws -> String { try text(ofFile: "\(checkout)/configs/\(name)") }
 
     /// Makes a node with a manifest, runs the body and takes everything away again.
+    @discardableResult
     static func with<Value>(_ manifest: String, _ body: (AgentNode) async throws -> Value) async throws -> Value {
         try await TestNamespace.with { space in
             try await TemporaryDirectory.with { directory in
@@ -82,6 +83,13 @@ struct AgentNode: Sendable {
     func terminate(_ daemon: RunningCommand) async throws -> Bool {
         daemon.signal(SIGTERM)
         return try await daemon.isGone(within: 20)
+    }
+
+    /// The names of all links of the node, sorted.
+    func links() async throws -> [String] {
+        try await space.run("ip", "-brief", "link").split(separator: "\n").compactMap { line in
+            line.split(separator: " ").first?.split(separator: "@").first.map(String.init)
+        }.sorted()
     }
 
     /// Whether a plan finds nothing to do.

@@ -31,7 +31,8 @@ struct CrashTests {
             }
             try await RunningCommand.with(words + [disks.options()], log: said) { _ in
                 let isBusy = try await eventually(within: 60) { try written(said) >= enough }
-                #expect(isBusy, "\(try text(ofFile: said).suffix(500))")
+                let heard = try text(ofFile: said).suffix(500)
+                #expect(isBusy, "\(heard)")
                 daemon.signal(SIGKILL)
                 #expect(try await daemon.isGone(within: 5))
             }

@@ -4,18 +4,11 @@ import Testing
 /// The manifest that a newcomer applies first, from nothing to everything and back.
 @Suite(.enabled(if: TestNamespace.isPossible))
 struct QuickstartTests {
-    /// The lines of `ip -br link` begin with the names.
-    private func links(_ node: AgentNode) async throws -> [String] {
-        try await node.space.run("ip", "-brief", "link").split(separator: "\n").compactMap {
-            $0.split(separator: " ").first?.split(separator: "@").first.map(String.init)
-        }.sorted()
-    }
-
     @Test func planApplyAndPlanExitWith2And0And0WithoutADaemon() async throws {
         try await AgentNode.with(try AgentNode.shipped("quickstart.yaml")) { node in
             let plan = try await node.agent("plan")
             #expect(plan.code == 2, "\(plan)")
-            #expect(try await links(node) == ["lo"], "a plan touches nothing")
+            #expect(try await node.links() == ["lo"], "a plan touches nothing")
             let apply = try await node.agent("apply")
             #expect(apply.code == 0, "\(apply)")
             let second = try await node.agent("plan")
@@ -44,7 +37,7 @@ struct QuickstartTests {
     @Test func theKernelShowsWhatWasAskedAndNothingMore() async throws {
         try await AgentNode.with(try AgentNode.shipped("quickstart.yaml")) { node in
             try await node.apply()
-            let names = try await links(node)
+            let names = try await node.links()
             #expect(Set(["blue", "wan", "vm1-net0", "vm2-net0", "lo"]).isSubset(of: Set(names)))
             #expect(names.count == 5, "\(names)")
             let tap = try await node.space.run("ip", "-d", "link", "show", "vm1-net0")
@@ -103,7 +96,7 @@ struct QuickstartTests {
             #expect(try await node.isConverged())
             try node.write("{}")
             try await node.apply()
-            #expect(try await links(node) == ["guest0", "guest1", "lo"])
+            #expect(try await node.links() == ["guest0", "guest1", "lo"])
         }
     }
 }

@@ -20,6 +20,7 @@ public struct RunningCommand: Sendable {
     ///
     /// - Parameter log: the file that takes its output and its errors; what is there stays.
     /// - Returns: the body's value, and what ended the command.
+    @discardableResult
     public static func with<Value: Sendable>(
         _ words: [String], log: String, _ body: @Sendable (RunningCommand) async throws -> Value
     ) async throws -> (value: Value, end: End) {
