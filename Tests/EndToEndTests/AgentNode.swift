@@ -95,7 +95,9 @@ struct AgentNode: Sendable {
     /// Whether a plan finds nothing to do.
     func isConverged() async throws -> Bool { try await agent("plan").code == 0 }
 
-    /// A whole tree of what the kernel holds that a manifest could change, without counters and carriers.
+    /// All that the kernel holds and a manifest could change: links, addresses, routes, rules, forwarding.
+    ///
+    /// Without what the kernel moves by itself: carriers, states, timers, counters.
     func picture() async throws -> String {
         let commands = [
             ["ip", "-o", "-d", "link"], ["ip", "-o", "address"], ["ip", "route", "show", "table", "all"],
@@ -104,8 +106,10 @@ struct AgentNode: Sendable {
         ]
         var parts: [String] = []
         for words in commands { parts.append(try await output(of: space.inside(words))) }
-        // Interface numbers go on counting; the rest of a foreign object must stay as it was.
         return parts.joined(separator: "--\n")
+            .replacing(#/NO-CARRIER,|,LOWER_UP| linkdown| dead/#, with: "")
+            .replacing(#/\b(state|[a-z_]+_timer|topology_change(_detected)?) +\S+/#, with: "")
+            .replacing(#/\b(root_port|root_path_cost|designated_root|numqueues|numdisabled) +\S+/#, with: "")
     }
 }
 

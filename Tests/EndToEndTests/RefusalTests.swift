@@ -29,7 +29,8 @@ struct RefusalTests {
                     #expect(result.error.contains(part), "\(verb) says \(part): \(result.error)")
                 }
             }
-            #expect(try await node.picture() == before)
+            let after = try await node.picture()
+            #expect(after == before, "\(Golden.sideBySide(before, after))")
         }
     }
 

@@ -21,18 +21,24 @@ public enum Golden {
         return wanted == text ? nil : "\(name) differs (BLESS=1 rewrites it):\n" + sideBySide(wanted, text)
     }
 
-    /// Two texts beside each other, '|' between lines that differ.
+    /// The lines in which two texts differ, beside each other; below each other where that is too wide.
     public static func sideBySide(_ wanted: String, _ found: String) -> String {
         let left = wanted.split(separator: "\n", omittingEmptySubsequences: false)
         let right = found.split(separator: "\n", omittingEmptySubsequences: false)
         let width = max(6, left.map(\.count).max() ?? 0)
-        func padded(_ text: some StringProtocol) -> String {
-            text + String(repeating: " ", count: max(0, width - text.count))
+        var lines: [String] = []
+        // Only what is between the equal beginning and the equal end.
+        let head = zip(left, right).prefix { $0 == $1 }.count
+        let tail = zip(left.dropFirst(head).reversed(), right.dropFirst(head).reversed()).prefix { $0 == $1 }.count
+        let (old, new) = (left.dropFirst(head).dropLast(tail), right.dropFirst(head).dropLast(tail))
+        guard width <= 80 else {
+            return (old.map { "- \($0)" } + new.map { "+ \($0)" }).joined(separator: "\n")
         }
-        var lines = ["\(padded("wanted"))   found"]
-        for index in 0..<max(left.count, right.count) {
-            let (one, other) = (index < left.count ? left[index] : "", index < right.count ? right[index] : "")
-            lines.append("\(padded(one)) \(one == other ? " " : "|") \(other)")
+        for index in 0..<max(old.count, new.count) {
+            let one = index < old.count ? old[old.startIndex + index] : ""
+            let other = index < new.count ? new[new.startIndex + index] : ""
+            let blank = String(repeating: " ", count: width - one.count)
+            lines.append("\(one)\(blank) \(one == other ? " " : "|") \(other)")
         }
         return lines.joined(separator: "\n")
     }
