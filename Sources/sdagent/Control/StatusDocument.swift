@@ -17,8 +17,10 @@ struct StatusDocument: Codable, Hashable, Sendable {
         resources = statuses.map(ResourceDocument.init)
         self.failures = failures.map(FailureDocument.init)
         summary = Dictionary(statuses.map { ($0.state.rawValue, 1) }, uniquingKeysWith: +)
-        let isTroubled = statuses.contains { $0.state.isTrouble } || !failures.isEmpty || daemon?.manifest.fault != nil
-        exitCode = isTroubled ? 1 : 0
+        let isTroubled = statuses.contains { $0.state.isTrouble } || !failures.isEmpty
+        // A daemon that has not looked yet knows nothing, so it cannot say that all is well.
+        let isUnsure = daemon.map { $0.manifest.fault != nil || $0.looked == nil } ?? false
+        exitCode = isTroubled || isUnsure ? 1 : 0
     }
 }
 

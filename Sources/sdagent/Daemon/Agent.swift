@@ -20,6 +20,8 @@ actor Agent {
     private var statuses: [ResourceStatus] = []
     private var failures: [ObservationFailure] = []
     private var looked: Date?
+    /// The node was as the manifest says when it was last looked at, and the manifest is still the same.
+    private var wasWell = false
     private var tally = Tally()
     private let started = Date.now
 
@@ -68,6 +70,7 @@ actor Agent {
         manifest = loaded
         since = .now
         fault = nil
+        wasWell = false
         journal.taken(loaded, resources: loaded.counts(kinds).map(\.count).reduce(0, +))
         do {
             try ManifestHistory(state).add(ManifestRequest(loaded.sources))
@@ -141,9 +144,13 @@ actor Agent {
         let lock = try await StateLock.take(.apply, in: state, patience: Self.patience) { [journal] in
             journal.waiting(for: $0)
         }
-        let reconciler = Reconciler(kinds: kinds.all) { [journal] in journal.performed($0, $1, $2) }
-        let report = await reconciler.apply(desired(self))
+        let desired = desired(self)
+        let reconciler = Reconciler(kinds: kinds.all) { [journal, wasWell] in
+            journal.performed($0, $1, $2, isDrift: wasWell)
+        }
+        let report = await reconciler.apply(desired)
         lock.release()
+        wasWell = report.exitCode == 0
         looked = .now
         statuses = report.statuses
         failures = report.after.failures

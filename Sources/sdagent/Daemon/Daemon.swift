@@ -1,5 +1,6 @@
-import Logging
+import ArgumentParser
 import FoundationEssentials
+import Logging
 import ServiceLifecycle
 import UnixSignals
 
@@ -46,6 +47,7 @@ struct Daemon {
             ManifestWatch(paths: node.manifests, wants: wants),
             Hangup(wants: wants),
             ControlServer(agent: agent, socketPath: node.socket, logger: logger),
+            Deadline(limit: Self.shutdownLimit + .seconds(5), logger: logger),
         ]
         var configuration = ServiceGroupConfiguration(
             services: services.map { .init(service: $0) }, gracefulShutdownSignals: [.sigterm, .sigint], logger: quiet)
@@ -60,6 +62,23 @@ struct Daemon {
         var logger = logger
         logger.logLevel = max(logger.logLevel, .error)
         return logger
+    }
+}
+
+/// Cuts off an end that does not come to one: a call that hangs in the kernel takes no notice of being cancelled.
+private struct Deadline: Service {
+    let limit: Duration
+    let logger: Logger
+
+    func run() async throws {
+        await cancelWhenGracefulShutdown {
+            while !Task.isCancelled { try? await Task.sleep(for: .seconds(3600)) }
+        }
+        Task.detached { [limit, logger] in
+            try await Task.sleep(for: limit)
+            logger.critical("the end has taken longer than \(limit.components.seconds) s and is cut off")
+            SDAgent.exit(withError: ExitCode(1))
+        }
     }
 }
 

@@ -11,14 +11,15 @@ final class Journal: Sendable {
 
     init(_ logger: Logger) { self.logger = logger }
 
-    func performed(_ id: ResourceID, _ change: Change, _ outcome: StepOutcome) {
+    /// - Parameter isDrift: the node was as it should be before, and the manifest has not changed since.
+    func performed(_ id: ResourceID, _ change: Change, _ outcome: StepOutcome, isDrift: Bool) {
         guard outcome == .done else { return }
         let fields = change.fields.prefix(8).map { "\($0.field) \($0.from ?? "none") → \($0.to ?? "none")" }
         let isNew = if case .create = change { true } else { false }
         let detail = isNew || fields.isEmpty ? "" : " (\(fields.joined(separator: ", ")))"
         let reason = change.reason.map { ": \($0)" } ?? ""
         // All four pending words end in "e".
-        logger.notice("\(change.word)d \(id)\(reason)\(detail)")
+        logger.notice("\(isDrift ? "drift repaired: " : "")\(change.word)d \(id)\(reason)\(detail)")
     }
 
     /// After a look: troubles that are new or have changed, and those that are over.

@@ -16,9 +16,9 @@ struct ReconcileService: Service {
         await withTaskGroup { group in
             group.addTask { await tick() }
             group.addTask { await loop() }
-            // The loop ends with the wants; the tick has no reason to go on then.
-            await group.next()
-            group.cancelAll()
+            group.addTask { await beat() }
+            // When the end is asked for, the tick ends the wants, and the loop with its present look.
+            await group.waitForAll()
         }
     }
 
@@ -32,31 +32,49 @@ struct ReconcileService: Service {
         wants.finish()
     }
 
+    /// Tells systemd every now and then that the agent answers, however long a look takes.
+    private func beat() async {
+        await cancelWhenGracefulShutdown {
+            while !Task.isCancelled {
+                let isStarting = await agent.status.daemon?.looked == nil
+                if isStarting { supervisor.isStarting() } else { supervisor.isAlive() }
+                try? await Task.sleep(for: Self.interval)
+            }
+        }
+        supervisor.isStopping()
+    }
+
     private func loop() async {
         var pace = Pace()
+        var began = ContinuousClock.now
         for await want in wants.stream {
-            if want == .manifestChanged || want == .signal {
+            // What was wanted before the end was asked for can wait for the next daemon.
+            if Task.isShuttingDownGracefully || Task.isCancelled { break }
+            switch want.reason {
+            case .start: break
+            case .manifestChanged, .signal:
                 await agent.reload()
                 pace.reset()
+            case .kernelEvent, .tick:
+                if want.time < began { continue }
             }
-            if want == .kernelEvent, let delay = pace.delay(now: .now) {
+            if want.reason == .kernelEvent, let delay = pace.delay(now: .now) {
                 // What the kernel tells may be the echo of our own failing attempt: come back, but not at once.
                 try? await Task.sleep(for: min(delay, .milliseconds(250)))
                 if pace.delay(now: .now) != nil {
-                    wants.add(.kernelEvent)
+                    wants.add(want)
                     continue
                 }
             }
-            let begin = ContinuousClock.now
-            let isWell = await look(because: want)
-            pace.ended(isWell: isWell, began: begin, now: .now)
-            supervisor.isAlive()
-            if want == .start { supervisor.isReady() }
+            began = .now
+            let isWell = await look(because: want.reason)
+            pace.ended(isWell: isWell, began: began, now: .now)
+            if want.reason == .start { supervisor.isReady() }
         }
     }
 
-    private func look(because want: Want) async -> Bool {
-        logger.debug("looking at the node", metadata: ["because": "\(want.rawValue)"])
+    private func look(because reason: Want.Reason) async -> Bool {
+        logger.debug("looking at the node", metadata: ["because": "\(reason.rawValue)"])
         do {
             let apply = try await agent.reconcile()
             return apply.map { $0.exitCode == 0 } ?? true

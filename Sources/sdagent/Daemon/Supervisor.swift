@@ -10,7 +10,10 @@ struct Supervisor: Sendable {
     /// The first look has ended and the control socket answers.
     func isReady() { tell("READY=1") }
 
-    /// For WatchdogSec=: a look has ended, so neither the loop nor the kernel hangs.
+    /// For TimeoutStartSec=: the first look takes its time, an image is copied perhaps.
+    func isStarting() { tell("EXTEND_TIMEOUT_USEC=120000000") }
+
+    /// For WatchdogSec=: the agent answers.
     func isAlive() { tell("WATCHDOG=1") }
 
     func isStopping() { tell("STOPPING=1") }

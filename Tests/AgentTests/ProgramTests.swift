@@ -1,0 +1,202 @@
+import Foundation
+import SystemPackage
+import TestSupport
+import Testing
+
+@testable import sdagent
+
+/// The program itself, as an operator runs it: in a network namespace and a state folder of its own.
+@Suite("The program", .serialized, .enabled(if: TestNamespace.isPossible), .timeLimit(.minutes(3)))
+struct ProgramTests {
+    /// Built beside the tests.
+    private static let program = Bundle.main.bundlePath + "/sdagent"
+
+    private struct Node: Sendable {
+        let namespace: TestNamespace
+        let place: Workplace
+
+        func sdagent(_ words: String..., manifest: String? = nil) async throws -> CommandResult {
+            try await command(line(words, manifest))
+        }
+
+        func line(_ words: [String], _ manifest: String? = nil) -> [String] {
+            namespace.inside(
+                [ProgramTests.program] + words
+                    + ["-f", manifest ?? place.manifest, "--state", place.state.path.string, "--socket", place.socket])
+        }
+
+        /// Runs a daemon beside the body, and gives what it said.
+        func withDaemon(_ body: @escaping @Sendable () async throws -> Void) async throws -> CommandResult {
+            let socket = ControlClient(socketPath: place.socket)
+            return try await withThrowingTaskGroup { group in
+                group.addTask { try await command(line(["run"])) }
+                do {
+                    while try !socket.isAnswering() { try await Task.sleep(for: .milliseconds(20)) }
+                    try await body()
+                } catch {
+                    try? await stop()
+                    throw error
+                }
+                try await stop()
+                return try #require(try await group.next())
+            }
+        }
+
+        /// Ends the daemon in order.
+        func stop() async throws {
+            let pid = try #require(StateLock.holder(of: .run, in: place.state))
+            try await output(of: ["kill", "-TERM", "\(pid)"])
+        }
+    }
+
+    private func withNode(_ body: (Node) async throws -> Void) async throws {
+        let place = try Workplace()
+        try await TestNamespace.with { try await body(Node(namespace: $0, place: place)) }
+    }
+
+    private static let text = "switches: {blue: {mtu: 1400}}\nvms: {vm1: {nics: [{switch: blue, address: 10.0.0.9}]}}\n"
+
+    @Test("Plan, apply, plan: 2, 0, 0; and the second apply says that there is nothing to do")
+    func exitCodes() async throws {
+        try await withNode { node in
+            try node.place.write(Self.text)
+            let plan = try await node.sdagent("plan")
+            #expect(plan.code == 2)
+            #expect(plan.output.hasSuffix("\nPlan: 3 to create.\n"))
+            #expect(try await node.namespace.run("ip", "-o", "link").split(separator: "\n").count == 1)
+            let apply = try await node.sdagent("apply")
+            #expect(apply.code == 0)
+            #expect(apply.output.hasSuffix("\nApplied: 3 created.\n"))
+            #expect(apply.error == "")
+            let again = try await node.sdagent("plan")
+            #expect(again.code == 0)
+            #expect(again.output == "Plan: no changes.\n")
+            let second = try await node.sdagent("apply")
+            #expect(second.code == 0)
+            #expect(second.output == "No changes: the node is as the manifest says.\n")
+            let status = try await node.sdagent("status")
+            #expect(status.code == 0)
+            #expect(status.output.contains("nic/vm1/net0  converged\n"))
+        }
+    }
+
+    @Test("A mistake is reported with its place on standard error, with code 1, and nothing is touched")
+    func mistake() async throws {
+        try await withNode { node in
+            try node.place.write("switches: {blue: {mtu: big}}\n")
+            for verb in ["validate", "plan", "apply", "status"] {
+                let result = try await node.sdagent(verb)
+                #expect(result.code == 1)
+                #expect(result.output == "")
+                #expect(result.error.hasPrefix("\(node.place.manifest):1:24: error: "))
+            }
+            let json = try await node.sdagent("validate", "--output", "json")
+            #expect(json.code == 1)
+            let document = try JSONText.decode(ValidationDocument.self, Array(json.output.utf8))
+            #expect(document.mistakes.map(\.line) == [1])
+            #expect(FileManager.default.fileExists(atPath: node.place.state.path.string) == false)
+        }
+    }
+
+    @Test("What stands in the way is not touched; the rest is done, with code 1 and the remedy")
+    func conflict() async throws {
+        try await withNode { node in
+            try await node.namespace.run("ip", "link", "add", "blue", "type", "bridge")
+            try node.place.write("switches: {blue: {}, red: {}}\n")
+            let apply = try await node.sdagent("apply")
+            #expect(apply.code == 1)
+            #expect(apply.output.hasSuffix("\nApplied: 1 created; 1 conflict.\n"))
+            #expect(apply.error.hasPrefix("sdagent: switch/blue: conflict: "))
+            let link = try await node.namespace.run("ip", "-d", "link", "show", "blue")
+            #expect(link.contains("bridge") && !link.contains("alias"))
+        }
+    }
+
+    @Test("Without privilege a command says which one it needs")
+    func privilege() async throws {
+        let place = try Workplace()
+        try place.write(Self.text)
+        let result = try await command([
+            "setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin", Self.program, "plan", "-f", place.manifest,
+            "--socket", place.socket, "--state", place.state.path.string,
+        ])
+        #expect(result.code == 1)
+        let words = "to look at the node, sdagent needs CAP_NET_ADMIN: run it as root, or with sudo"
+        #expect(result.error == "sdagent: \(words)\n")
+    }
+
+    @Test("A daemon applies, repairs, takes an apply over, refuses a second daemon, and ends with code 0")
+    func daemon() async throws {
+        try await withNode { node in
+            try node.place.write(Self.text)
+            let ended = try await node.withDaemon {
+                try await Self.wait { try await node.sdagent("status").code == 0 }
+                #expect(try await node.sdagent("plan").output == "Plan: no changes.\n")
+
+                let second = try await node.sdagent("run")
+                #expect(second.code == 1)
+                #expect(second.error.contains("another daemon (pid "))
+
+                try await node.namespace.run("ip", "link", "delete", "vm1-net0")
+                try await Self.wait { try await node.namespace.attempt("ip", "link", "show", "vm1-net0").succeeded }
+
+                let other = node.place.folder + "/other.yaml"
+                try "switches: {red: {}}\n".write(toFile: other, atomically: true, encoding: .utf8)
+                let apply = try await node.sdagent("apply", manifest: other)
+                #expect(apply.code == 0)
+                #expect(apply.output.contains("- switch/blue  deleted\n"))
+                #expect(try await node.namespace.attempt("ip", "link", "show", "blue").succeeded == false)
+
+                try node.place.write("switches: {blue: {mtu: 1400}, : }\n")
+                try await Self.wait { try await node.sdagent("status").output.contains("was not taken over") }
+                #expect(try await node.namespace.attempt("ip", "link", "show", "red").succeeded)
+            }
+            #expect(ended.code == 0)
+            #expect(ended.error.contains("drift repaired: created nic/vm1/net0\n"))
+            #expect(FileManager.default.fileExists(atPath: node.place.socket) == false)
+            // Links stay, and what was the desired state is found as it is.
+            #expect(try await node.sdagent("plan", manifest: node.place.folder + "/other.yaml").code == 0)
+        }
+    }
+
+    @Test("The socket of a daemon that was killed is taken over; a file that is no socket is not")
+    func staleSocket() async throws {
+        try await withNode { node in
+            try node.place.write(Self.text)
+            // Bound, and left behind by a process that has ended.
+            let bind = "import socket, sys; socket.socket(socket.AF_UNIX).bind(sys.argv[1])"
+            try await output(of: ["python3", "-c", bind, node.place.socket])
+            let ended = try await node.withDaemon {
+                try await Self.wait { try await node.sdagent("status").code == 0 }
+            }
+            #expect(ended.code == 0)
+            try "precious".write(toFile: node.place.socket, atomically: true, encoding: .utf8)
+            let refused = try await node.sdagent("run")
+            #expect(refused.code == 1)
+            #expect(refused.error.contains("exists and is not a socket"))
+            #expect(try String(contentsOfFile: node.place.socket, encoding: .utf8) == "precious")
+        }
+    }
+
+    @Test("A second apply waits for the first, and says so")
+    func twoApplies() async throws {
+        try await withNode { node in
+            try node.place.write(Self.text)
+            try node.place.state.prepare()
+            let first = try #require(try Held(node.place.state))
+            async let second = node.sdagent("apply")
+            try await Task.sleep(for: .seconds(1))
+            #expect(try await node.namespace.attempt("ip", "link", "show", "blue").succeeded == false)
+            first.release()
+            let result = try await second
+            #expect(result.code == 0)
+            let own = ProcessInfo.processInfo.processIdentifier
+            #expect(result.error == "sdagent: process \(own) is changing this node; waiting up to 10 s …\n")
+        }
+    }
+
+    /// Until it is so; the suite's time limit ends what never comes.
+    private static func wait(_ condition: () async throws -> Bool) async throws {
+        while try await !condition() { try await Task.sleep(for: .milliseconds(50)) }
+    }
+}
