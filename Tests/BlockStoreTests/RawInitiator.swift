@@ -1,7 +1,8 @@
 import Glibc
 import ISCSI
 
-/// An initiator of a test's own on a plain socket, which sends what no real one would. Every wait ends after five seconds.
+/// An initiator of a test's own on a plain socket, which sends what no real one would. Every wait ends after five
+/// seconds.
 final class RawInitiator {
     /// A PDU as it came from the target.
     struct Answer {

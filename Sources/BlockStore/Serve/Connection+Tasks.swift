@@ -168,8 +168,8 @@ extension Connection {
     /// Lends the task the buffer that it needs. False if it has to wait: the connection with it, when data for the task
     /// may come unasked.
     ///
-    /// The connection must not wait while another of its tasks waits for data, which would come behind: then the command
-    /// is turned away, and the initiator tries again.
+    /// The connection must not wait while another of its tasks waits for data, which would come behind: then the
+    /// command is turned away, and the initiator tries again.
     private func provideBuffer(_ slot: UInt16, mayStall: Bool) -> Bool {
         guard !takeBuffer(slot) else { return true }
         let task = tasks[slot]
