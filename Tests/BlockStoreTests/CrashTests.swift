@@ -18,6 +18,7 @@ struct CrashTests {
         var delay: Int
         var seed: UInt64
         var growsTo: Int?
+        var mappingBudget = ImageOpen.defaultBudget
 
         var testDescription: String {
             "clusters of 2^\(clusterBits)\(hasBacking ? ", clone" : ""), commits after \(delay) ms, seed \(seed)"
@@ -29,7 +30,7 @@ struct CrashTests {
         Setting(clusterBits: 16, hasBacking: true, delay: 2, seed: 2),
         Setting(clusterBits: 12, hasBacking: true, delay: 5, seed: 3),
         Setting(clusterBits: 9, hasBacking: false, delay: 3, seed: 4, growsTo: 6 << 20),
-        Setting(clusterBits: 9, hasBacking: true, delay: 1000, seed: 5),
+        Setting(clusterBits: 9, hasBacking: true, delay: 1000, seed: 5, mappingBudget: 0),
     ]
 
     static let size = 2 << 20
@@ -60,7 +61,8 @@ struct CrashTests {
     /// Runs rounds of random requests, with flushes between and within them.
     private func record(_ scratch: Scratch, _ setting: Setting, _ trace: CrashTrace) async throws {
         let session = try await DiskSession(
-            scratch.path, "disk.qcow2", commitDelay: .milliseconds(setting.delay))
+            scratch.path, "disk.qcow2", commitDelay: .milliseconds(setting.delay),
+            mappingBudget: setting.mappingBudget)
         await session.disk.run { disk in
             (disk as? ImageDisk)?.recorder = { trace.append(.file($0)) }
         }

@@ -11,12 +11,14 @@ final class DiskSession: Sendable {
     let disk: OpenDisk
 
     init(
-        _ root: FilePath, _ name: String, format: VolumeFormat = .qcow2, commitDelay: Duration = .seconds(1)
+        _ root: FilePath, _ name: String, format: VolumeFormat = .qcow2, commitDelay: Duration = .seconds(1),
+        mappingBudget: Int = ImageOpen.defaultBudget
     ) async throws {
         loop = try StorageLoop()
         do {
             disk = try await OpenDisk.open(
-                root: root, name: name, format: format, on: loop, commitDelay: commitDelay)
+                root: root, name: name, format: format, on: loop, commitDelay: commitDelay,
+                mappingBudget: mappingBudget)
         } catch {
             await loop.stop()
             throw error

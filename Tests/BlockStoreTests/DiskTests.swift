@@ -41,6 +41,32 @@ struct DiskTests {
         }
     }
 
+    @Test(arguments: [false, true])
+    func `a cache of mappings far too small only makes more commits`(hasBacking: Bool) async throws {
+        let scratch = try Scratch()
+        let path = scratch.file("disk.qcow2")
+        let size = 16 * Self.mib
+        var plan = ImageCreate.Plan(size: UInt64(size), clusterBits: 9)
+        var shadow = Shadow(size: size)
+        if hasBacking {
+            let base = scratch.file("base.qcow2")
+            try ImageCreate.qcow2(base, plan)
+            try Witness.io(base, "write -P 99 1M 12M")
+            shadow.write(Self.mib, [UInt8](repeating: 99, count: 12 * Self.mib))
+            plan.backing = ("base.qcow2", "qcow2")
+        }
+        try ImageCreate.qcow2(path, plan)
+        var random = SeededGenerator(seed: 11)
+        // 64 slices of 32 KiB each: an eighth of the disk.
+        for _ in 0..<2 {
+            let session = try await DiskSession(scratch.path, "disk.qcow2", mappingBudget: 0)
+            try await RandomWork.run(session, &shadow, &random, rounds: 12)
+            try await session.close()
+            try Witness.check(path)
+            try shadow.compare(with: path, in: scratch)
+        }
+    }
+
     @Test(arguments: [VolumeFormat.raw])
     func `random requests on a raw file`(format: VolumeFormat) async throws {
         let scratch = try Scratch()

@@ -20,9 +20,10 @@ final class OpenDisk: Sendable {
     ///   - format: how the file holds the disk; it is never guessed.
     ///   - isReadOnly: nobody will write; others may read too.
     ///   - commitDelay: the longest time that a changed mapping is in memory alone: what a power cut may cost.
+    ///   - mappingBudget: bytes for cached mappings of each layer.
     static func open(
         root: FilePath, name: String, format: VolumeFormat, on loop: StorageLoop, isReadOnly: Bool = false,
-        commitDelay: Duration = .seconds(1)
+        commitDelay: Duration = .seconds(1), mappingBudget: Int = ImageOpen.defaultBudget
     ) async throws(ImageError) -> OpenDisk {
         let access = isReadOnly ? ImageFile.Access.read : .write
         if format == .raw {
@@ -35,7 +36,8 @@ final class OpenDisk: Sendable {
             }
             return OpenDisk(disk, on: loop)
         }
-        let chain = Handover(value: try BackingChain.open(root: root, name: name, format: format, access: access))
+        let chain = Handover(value: try BackingChain.open(
+            root: root, name: name, format: format, access: access, budget: mappingBudget))
         let disk = await loop.run { loop in
             guard case .qcow2(let image) = chain.value.layers.first else {
                 preconditionFailure("a qcow2 chain begins with an image")

@@ -1,4 +1,3 @@
-internal import DequeModule
 internal import IOLoop
 internal import Syscall
 internal import SystemPackage

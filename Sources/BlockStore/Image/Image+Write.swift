@@ -167,7 +167,11 @@ extension Image {
         let target = hasBacking ? MappingEntry.plainZero : MappingEntry.unallocated
         if cache.slot(slice) == nil, !hasBacking {
             let table = geometry.table(slice)
-            if l1[table] & MappingEntry.offsetMask == 0 || isFresh(table) { return .done(span) }
+            if l1[table] & MappingEntry.offsetMask == 0 {
+                let inTable = (1 << geometry.tableBits) - Int(cluster.index & ((1 << UInt64(geometry.tableBits)) - 1))
+                return .done(min(length, inTable << geometry.clusterBits))
+            }
+            if isFresh(table) { return .done(span) }
         }
         let slot: SliceCache.Slot
         switch writableSlot(slice) {

@@ -42,7 +42,7 @@ enum ImageCreate {
     ) throws(ImageError) {
         guard let name = path.lastComponent?.string else { throw .system(operation: .open, .invalidArgument) }
         let directory = path.removingLastComponent()
-        let temporary = directory.appending(".\(name).new")
+        let temporary = directory.appending(".\(name)\(unfinished)")
         // What is left of a making that was cut short. Agents do not work at once on one state directory.
         try? File.remove(temporary)
         let file = try fileCall(.open) { () throws(Errno) in
@@ -60,6 +60,18 @@ enum ImageCreate {
         try fileCall(.rename) { () throws(Errno) in try File.remove(temporary) }
         try syncDirectory(directory)
     }
+
+    /// Removes what makings that were cut short have left.
+    static func removeUnfinished(in directory: FilePath) throws(ImageError) {
+        try fileCall(.remove) { () throws(Errno) in
+            for name in try File.names(in: directory) where name.hasPrefix(".") && name.hasSuffix(unfinished) {
+                try File.remove(directory.appending(name))
+            }
+        }
+    }
+
+    /// How the temporary name of a file that is being made ends.
+    private static let unfinished = ".new"
 
     /// Makes the names in a directory durable.
     static func syncDirectory(_ path: FilePath) throws(ImageError) {

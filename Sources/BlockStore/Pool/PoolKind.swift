@@ -135,6 +135,9 @@ public struct PoolKind: ResourceKind {
     /// Takes an empty pool away: the mark, the directories that we made, the link to them.
     private func remove(_ name: String, _ seen: PoolObservation) throws(ImageError) {
         let index = places.defaultPath(name)
+        for directory in [seen.path, seen.path.appending(PoolPlaces.images)] {
+            try ImageCreate.removeUnfinished(in: directory)
+        }
         try fileCall(.remove) { () throws(Errno) in
             try File.removeDirectory(seen.path.appending(PoolPlaces.images))
             try File.remove(seen.path.appending(PoolPlaces.marker))
