@@ -16,9 +16,10 @@ help:
 	@echo 'make bench   side by side with ip, nft and tgtd'
 
 setup:
-	@$(SUDO) .ci/setup
+	@.ci/setup
 
-build: setup
+build:
+	@.ci/setup build
 	swift build -c release --static-swift-stdlib --product sdagent
 
 test: setup
@@ -33,11 +34,11 @@ check: setup
 fmt:
 	swift format --in-place --parallel --recursive Package.swift Sources Tests
 
-demo: build
+demo: setup build
 	@guest/build
 	@$(ROOT) demo/run
 
-bench: build
+bench: setup build
 	@$(ROOT) Benchmarks/run
 
 clean:
