@@ -57,8 +57,9 @@ struct TableTests {
                 type nat hook postrouting priority srcnat; policy accept;
                 oifname "blue" ct status dnat ip saddr 10.10.0.0/24 masquerade comment "hairpin 10.10.0.0/24 on blue"
                 oifname "blue" ct status dnat ip6 saddr fd00:10::/64 masquerade comment "hairpin fd00:10::/64 on blue"
-                oifname "wan" ip saddr 10.10.0.0/24 masquerade comment "masquerade 10.10.0.0/24 out of wan"
-                oifname "wan" ip6 saddr fd00:10::7 snat ip6 to fd00:20::3 \
+                iifname @interfaces oifname "wan" ip saddr 10.10.0.0/24 masquerade \
+                    comment "masquerade 10.10.0.0/24 out of wan"
+                iifname @interfaces oifname "wan" ip6 saddr fd00:10::7 snat ip6 to fd00:20::3 \
                     comment "snat fd00:10::7/128 out of wan to fd00:20::3"
             }
         }

@@ -73,6 +73,23 @@ struct TrafficTests {
         }
     }
 
+    @Test func `neighbours on a switch see each other as they are, whatever leaves by it`() async throws {
+        try await Site.with { site in
+            let text = """
+                switches: { blue: {}, wan: {} }
+                routers:
+                  gw:
+                    interfaces: { blue: { addresses: [10.10.0.1/24] }, wan: { addresses: [203.0.113.2/24] } }
+                    snat: [ { from: 0.0.0.0/0, out: blue } ]
+                """
+            #expect(try await site.apply(text) == [])
+            // br_netfilter, where there is one, shows bridged packets to the chains of translations too.
+            #expect(try await site.seen(from: site.b, by: site.a, at: "10.10.0.10") == "10.10.0.11")
+            try await site.outside.run("ip", "route", "add", "10.10.0.0/24", "via", "203.0.113.2")
+            #expect(try await site.seen(from: site.outside, by: site.a, at: "10.10.0.10") == "10.10.0.1")
+        }
+    }
+
     @Test func `what is no business of the router passes neither in nor out`() async throws {
         try await Site.with { site in
             #expect(try await site.apply(Self.manifest) == [])

@@ -72,7 +72,8 @@ enum NATChains {
 
     private static func translation(_ snat: SourceNAT, out: InterfaceName) -> NFRule {
         let source = snat.source.value
-        let conditions = IP.family(isIPv4: source.isIPv4) + IP.leaves(by: out) + IP.source(in: source)
+        // Only what was routed has an input interface here (Linux 5.7): br_netfilter names none for what is bridged.
+        let conditions = IP.family(isIPv4: source.isIPv4) + inside + IP.leaves(by: out) + IP.source(in: source)
         guard let address = snat.address?.value else {
             return NFRule(conditions + [.masquerade], comment: "masquerade \(source) out of \(out)")
         }
