@@ -2,7 +2,8 @@
 enum Suggestion {
     /// The allowed word nearest to `word`, if it is near: at most a third of its letters differ.
     static func nearest(to word: String, in allowed: some Sequence<String>) -> String? {
-        let limit = max(1, word.count / 3)
+        // A word of one letter that differs in one letter is another word.
+        let limit = word.count > 1 ? max(1, word.count / 3) : 0
         return allowed.map { (word: $0, distance: distance(word, $0)) }
             .filter { $0.distance <= limit }
             .min { ($0.distance, $0.word) < ($1.distance, $1.word) }?.word
@@ -12,7 +13,7 @@ enum Suggestion {
     static func hint(for word: String, in allowed: [String]) -> String {
         if let near = nearest(to: word, in: allowed) { return "did you mean '\(near)'?" }
         guard !allowed.isEmpty else { return "" }
-        return "one of: " + allowed.sorted().joined(separator: ", ")
+        return "one of: " + Set(allowed).sorted().joined(separator: ", ")
     }
 
     /// Edit distance with transpositions (optimal string alignment).

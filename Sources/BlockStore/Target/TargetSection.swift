@@ -108,19 +108,19 @@ extension TargetKind {
     private static func access(_ fields: Fields?, _ diagnostics: Diagnostics) -> TargetSpec.Access {
         var access = TargetSpec.Access()
         guard var fields else { return access }
-        if fields.has("initiators") {
-            access.initiators = fields.list("initiators") { node, diagnostics in
-                guard let text = node.string(as: "an initiator", diagnostics) else { return nil }
-                // A pattern is a name when its stars are taken for text.
-                guard text == "*" || ISCSIName.isValid(text.replacing("*", with: "a")) else {
-                    diagnostics.report(
-                        at: node, "'\(text.prefix(80))' is not an initiator's name",
-                        hint: "such as iqn.1993-08.org.debian:01:vm1, or with * for any text")
-                    return nil
-                }
-                return text.lowercased()
+        let initiators = fields.list("initiators") { node, diagnostics -> String? in
+            guard let text = node.string(as: "an initiator", diagnostics) else { return nil }
+            // A pattern is a name when its stars are taken for text.
+            guard text == "*" || ISCSIName.isValid(text.replacing("*", with: "a")) else {
+                diagnostics.report(
+                    at: node, "'\(text.prefix(80))' is not an initiator's name",
+                    hint: "such as iqn.1993-08.org.debian:01:vm1, or with * for any text")
+                return nil
             }
+            return text.lowercased()
         }
+        // A list that names nobody admits nobody.
+        if fields.has("initiators") { access.initiators = initiators }
         access.chap = secret(fields.fields("chap"))
         let mutual = fields.node("mutual")
         access.mutual = mutual.flatMap { secret(Fields($0, of: "'mutual' of \(fields.subject)", diagnostics)) }

@@ -125,7 +125,7 @@ private struct NICReader {
         guard let namespace = fields.node("namespace") else {
             if let gateway {
                 fields.diagnostics.report(
-                    at: gateway, "'gateway' is for a nic in a namespace", hint: "a VM learns its gateway by DHCP")
+                    at: gateway, "'gateway' is for a nic in a namespace", hint: "a VM sets its gateway itself")
             }
             return readOwner(owner, fields).map { .tap(owner: $0) }
         }
