@@ -41,7 +41,8 @@ enum Arrows {
         "VSwitch": kinds,
         "VRouter": kinds,
         "BlockStore": [
-            "CLinux", "Collections", "Crypto", "IOLoop", "ISCSI", "Logging", "Manifest", "Reconcile", "Syscall",
+            "CLinux", "Collections", "Crypto", "DequeModule", "Dispatch", "IOLoop", "ISCSI", "Logging", "Manifest",
+            "Reconcile", "Syscall",
         ],
         // Row 4: knows everything but the C modules, libnftnl and libyaml.
         "sdagent": [

@@ -66,6 +66,8 @@ extension RuleSample {
             "nothing traps on what others send", in: source, bad: "fatalError(\"a\")",
             good: "preconditionFailure(\"a\")"),
         RuleSample(
+            "nothing traps on what others send", in: source, bad: "abort()", good: "task.abort(slot)\nabort(slot)"),
+        RuleSample(
             "unchecked concurrency has a reason", in: source, bad: "final class A: @unchecked Sendable {}",
             good: "/// `@unchecked Sendable`: the state is behind a lock.\nfinal class A: @unchecked Sendable {}"),
         RuleSample(

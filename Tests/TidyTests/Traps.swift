@@ -35,6 +35,7 @@ enum Traps {
         "Sources/IOLoop/",  // the ring, and the slabs that the kernel reads and writes
         "Sources/ISCSI/Bytes/", "Sources/ISCSI/Digest/",  // the only accesses to a PDU's bytes
         "Sources/BlockStore/Image/", "Sources/BlockStore/Disk/", "Sources/BlockStore/Serve/",  // the data path
+        "Sources/BlockStore/Source/",  // disks copied whole
         "Sources/Manifest/YAMLReader.swift",  // libyaml's events
         "Sources/Manifest/ManifestLoader.swift",  // opendir(3)
     ]
@@ -73,11 +74,11 @@ enum Traps {
         "return", "in", "case", "if", "guard", "while", "else", "await", "where",
     ]
 
-    private static let fatalCalls: Set = ["fatalError", "abort", "_exit"]
-
+    /// `fatalError(…)`, and the C function `abort()`, which unlike others of that name takes nothing.
     static func fatal(_ code: [Token]) -> [(Int, String)] {
-        code.indices.dropLast().filter {
-            code[$0].kind == .word && fatalCalls.contains(code[$0].text) && code[$0 + 1].isSign("(")
+        code.indices.dropLast(2).filter { index in
+            guard code[index + 1].isSign("("), !(index > 0 && code[index - 1].isWord("func")) else { return false }
+            return code[index].isWord("fatalError") || code[index].isWord("abort") && code[index + 2].isSign(")")
         }.map { (code[$0].line, code[$0].text) }
     }
 
