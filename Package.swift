@@ -112,6 +112,7 @@ let package = Package(
                 "sdagent", "Reconcile", "Manifest", "Syscall", "TestSupport", argumentParser, lifecycle, logging,
                 system,
             ],
+            exclude: ["Mistakes"],
             swiftSettings: settings),
         .testTarget(name: "EndToEndTests", dependencies: ["TestSupport"], swiftSettings: settings),
         .testTarget(name: "TidyTests", swiftSettings: settings),
