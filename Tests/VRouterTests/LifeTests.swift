@@ -135,6 +135,22 @@ struct LifeTests {
         }
     }
 
+    @Test func `a router without its bridge fails by name, and the others are made`() async throws {
+        try await Site.with { site in
+            let text = """
+                switches: { blue: {}, wan: {} }
+                routers:
+                  gw: { interfaces: { blue: { addresses: [10.10.0.1/24] } } }
+                  other: { interfaces: { wan: { addresses: [203.0.113.2/24] } } }
+                """
+            try await site.node.run("ip", "link", "delete", "blue")
+            let trouble = try await site.apply(text)
+            #expect(trouble.count == 1)
+            #expect(trouble.first?.hasPrefix("router/gw failed: there is no bridge blue") == true, "\(trouble)")
+            #expect(try await site.pings(site.outside, "203.0.113.2"))
+        }
+    }
+
     @Test func `a table of the same name that is not ours is a conflict`() async throws {
         try await Site.with { site in
             try await site.node.run("nft", "add", "table", "inet", "sdagent")

@@ -115,6 +115,41 @@ struct TrafficTests {
         }
     }
 
+    @Test func `two routers on one switch answer each by its own gateway`() async throws {
+        try await Site.with { site in
+            try await TestNamespace.with { second in
+                let text = """
+                    switches: { blue: {}, wan: {} }
+                    routers:
+                      gw:
+                        interfaces: { blue: { addresses: [10.10.0.1/24] }, wan: { addresses: [203.0.113.2/24] } }
+                        routes: [ { to: default, via: 203.0.113.1 } ]
+                      other:
+                        interfaces: { wan: { addresses: [203.0.113.4/24] } }
+                        routes: [ { to: default, via: 203.0.113.9 } ]
+                    """
+                try await site.node.run(
+                    "ip", "link", "add", "p9", "type", "veth", "peer", "name", "eth0", "netns", second.name)
+                try await site.node.run("ip", "link", "set", "p9", "master", "wan", "up")
+                try await second.run("ip", "addr", "add", "203.0.113.9/24", "dev", "eth0")
+                try await second.run("ip", "link", "set", "eth0", "up")
+                try await second.run("ip", "addr", "add", "198.51.100.9/32", "dev", "lo")
+                #expect(try await site.apply(text) == [])
+                #expect(try await site.plan(text) == "Plan: no changes.\n")
+                let first = try await site.outside.attempt(
+                    "ping", "-c", "1", "-W", "1", "-I", "198.51.100.1", "203.0.113.2")
+                let other = try await second.attempt("ping", "-c", "1", "-W", "1", "-I", "198.51.100.9", "203.0.113.4")
+                #expect(first.succeeded && other.succeeded)
+                // One of them goes, the other stays whole, with what both have used.
+                let left = text.split(separator: "\n").prefix(5).joined(separator: "\n")
+                #expect(try await site.plan(left).contains("- router/other  delete"))
+                #expect(try await site.apply(left) == [])
+                #expect(try await site.plan(left) == "Plan: no changes.\n")
+                #expect(try await site.node.run("ip", "rule").contains("203.0.113.4") == false)
+            }
+        }
+    }
+
     @Test func `strict reverse path filters let the answers in`() async throws {
         try await Site.with { site in
             #expect(try await site.apply(Self.manifest) == [])

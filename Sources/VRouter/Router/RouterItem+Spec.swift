@@ -25,9 +25,9 @@ extension RouterSpec {
 
     /// The router's routes are in a table of its own, so that a default route of a router is none of the node's.
     ///
-    /// That table is looked into for packets that come in by the router's interfaces, and for those whose source is in
-    /// one of its subnets. The latter are its own answers, and the kernel's question behind rp_filter: by which way
-    /// would the answer to this packet leave?
+    /// That table is looked into for packets that come in by the router's interfaces, and for those that leave from its
+    /// own addresses: its answers. Those from its subnets come last, for two routers may share one. They are the
+    /// kernel's question behind rp_filter: by which way would the answer to this packet leave?
     private func insertRoutes(isIPv4: Bool, into items: inout Set<RouterItem>) {
         let routes = routes.filter { $0.destination.value.isIPv4 == isIPv4 }
         guard !routes.isEmpty else { return }
@@ -37,23 +37,28 @@ extension RouterSpec {
             guard let out else { continue }
             items.insert(.route(route.destination.value, via: route.gateway.value, out.bridge, table: table))
         }
-        func insert(_ interface: InterfaceName?, _ source: IPPrefix?) {
-            items.insert(
-                .rule(
-                    RoutingRule(
-                        isIPv4: isIPv4, priority: RouterTable.mainPriority, inputInterface: interface, source: source,
-                        table: Route.mainTable, suppressedLength: 0)))
-            items.insert(
-                .rule(
-                    RoutingRule(
-                        isIPv4: isIPv4, priority: RouterTable.ownPriority, inputInterface: interface, source: source,
-                        table: table)))
-        }
         for interface in interfaces where interface.speaks(isIPv4: isIPv4) {
-            insert(interface.bridge, nil)
-            for address in interface.addresses where address.value.isIPv4 == isIPv4 {
-                insert(nil, address.value.network)
+            items.formUnion(rules(isIPv4, RouterTable.priority, interface: interface.bridge))
+            for address in interface.addresses.map(\.value) where address.isIPv4 == isIPv4 {
+                items.formUnion(rules(isIPv4, RouterTable.priority, source: IPPrefix(host: address.address)))
+                items.formUnion(rules(isIPv4, RouterTable.subnetPriority, source: address.network))
             }
         }
+    }
+
+    /// The main table first, but for its default routes, which are the node's own business; then the router's.
+    private func rules(
+        _ isIPv4: Bool, _ priority: UInt32, interface: InterfaceName? = nil, source: IPPrefix? = nil
+    ) -> [RouterItem] {
+        [
+            .rule(
+                RoutingRule(
+                    isIPv4: isIPv4, priority: priority, inputInterface: interface, source: source,
+                    table: Route.mainTable, suppressedLength: 0)),
+            .rule(
+                RoutingRule(
+                    isIPv4: isIPv4, priority: priority + 1, inputInterface: interface, source: source,
+                    table: RouterTable.number(of: name))),
+        ]
     }
 }

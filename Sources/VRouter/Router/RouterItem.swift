@@ -91,8 +91,8 @@ enum RouterTable {
         201_000_000 + UInt32(StableHash("router/\(router)").value % 1_000_000)
     }
 
-    /// Asked first: the main table, but for its default routes, which are the node's own business.
-    static let mainPriority: UInt32 = 20_100
-    /// Asked next: the router's own table.
-    static let ownPriority: UInt32 = 20_101
+    /// Of the rules by interface and by address; each is a pair, with the next number for the second.
+    static let priority: UInt32 = 20_100
+    /// Of the rules by subnet.
+    static let subnetPriority: UInt32 = 20_102
 }
