@@ -92,6 +92,16 @@ import Testing
         #expect(step.parameters?.transferLimits.firstBurst == 8192)
     }
 
+    @Test func cutsFallBetweenSectors() {
+        var script = LoginScript()
+        let step = script.send(
+            LoginScript.Header(), LoginScript.names + "MaxRecvDataSegmentLength=1000\0MaxBurstLength=70001\0")
+        #expect(step.keys["MaxBurstLength"] == "70001")
+        #expect(step.parameters?.transferLimits.maxSendDataSegment == 512)
+        #expect(step.parameters?.transferLimits.maxBurst == 69_632)
+        #expect(step.parameters?.transferLimits.firstBurst == 65_536)
+    }
+
     @Test func anAnswerToWhatWeNeverOfferedIsNotAnswered() {
         var script = LoginScript()
         let step = script.send(LoginScript.Header(), LoginScript.names + "TargetAlias=NotUnderstood\0")

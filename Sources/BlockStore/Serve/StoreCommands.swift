@@ -123,7 +123,10 @@ extension Connection {
         let length = min(Int(task.pointee.read.total - next.offset), buffer.capacity)
         task.pointee.bufferBase = next.offset
         task.pointee.bufferEnd = next.offset + UInt32(length)
-        submit(slot, .read, start + UInt64(next.offset), length, buffer.start, unit)
+        // The initiator may expect less than whole blocks; the disk reads no less.
+        let block = Int(unit.geometry.blockBytes)
+        let whole = min((length + block - 1) / block * block, buffer.capacity)
+        submit(slot, .read, start + UInt64(next.offset), whole, buffer.start, unit)
     }
 
     /// Writes what the buffer holds.

@@ -62,10 +62,12 @@ public struct SessionParameters: Equatable, Sendable {
         Framing(headerDigest: headerDigest, dataDigest: dataDigest, maxReceiveData: Int(maxReceiveDataSegment))
     }
 
-    /// The rules for the data of commands.
+    /// The rules for the data of commands. Where we choose the cuts they fall between sectors of 512 bytes, so that each
+    /// part can be read from a disk by itself.
     public var transferLimits: TransferLimits {
         TransferLimits(
-            maxSendDataSegment: maxSendDataSegment, maxBurst: maxBurst, firstBurst: min(firstBurst, maxBurst),
+            maxSendDataSegment: maxSendDataSegment & ~511, maxBurst: maxBurst & ~511,
+            firstBurst: min(firstBurst, maxBurst),
             initialR2T: initialR2T, immediateData: immediateData, maxOutstandingR2T: maxOutstandingR2T)
     }
 
