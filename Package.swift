@@ -97,10 +97,12 @@ let package = Package(
         .testTarget(name: "ManifestTests", dependencies: ["Manifest"], swiftSettings: settings),
         .testTarget(name: "ReconcileTests", dependencies: ["Reconcile", "Manifest"], swiftSettings: settings),
         .testTarget(
-            name: "VSwitchTests", dependencies: ["VSwitch", "Netlink", "Reconcile", "Manifest", "Syscall", "TestSupport"],
+            name: "VSwitchTests",
+            dependencies: ["VSwitch", "Netlink", "Reconcile", "Manifest", "Syscall", "TestSupport"],
             swiftSettings: settings),
         .testTarget(
-            name: "VRouterTests", dependencies: ["VRouter", "Netlink", "Reconcile", "Manifest", "Syscall", "TestSupport"],
+            name: "VRouterTests",
+            dependencies: ["VRouter", "Netlink", "Reconcile", "Manifest", "Syscall", "TestSupport"],
             swiftSettings: settings),
         .testTarget(
             name: "BlockStoreTests",

@@ -20,7 +20,8 @@ public struct Fields {
         case .scalar where node.isNull: entries = []
         case .scalar, .sequence:
             entries = []
-            diagnostics.report(at: node, "\(subject) must be a mapping, not \(node.words)", hint: "write 'field: value' lines")
+            diagnostics.report(
+                at: node, "\(subject) must be a mapping, not \(node.words)", hint: "write 'field: value' lines")
         }
     }
 
@@ -41,7 +42,8 @@ public struct Fields {
     public consuming func finish() {
         for entry in entries where !asked.contains(entry.key) {
             diagnostics.report(
-                at: entry, "unknown field '\(entry.key)' in \(subject)", hint: Suggestion.hint(for: entry.key, in: asked))
+                at: entry, "unknown field '\(entry.key)' in \(subject)",
+                hint: Suggestion.hint(for: entry.key, in: asked))
         }
     }
 }
@@ -89,7 +91,9 @@ extension Fields {
 
     /// The name of another resource, and where it stands; whether it exists is checked when all is read.
     public mutating func reference(_ key: String, required: Bool = false) -> (name: String, position: Position)? {
-        guard let node = node(key, required: required), let name = node.string(as: name(key), diagnostics) else { return nil }
+        guard let node = node(key, required: required), let name = node.string(as: name(key), diagnostics) else {
+            return nil
+        }
         return (name, node.position)
     }
 

@@ -31,8 +31,7 @@ public struct ManifestLoader {
         var seen: [String: [String: Position]] = [:]
         for source in sources {
             diagnostics.keep(source)
-            for document in YAMLReader.read(source, diagnostics) {
-                guard !document.isNull else { continue }
+            for document in YAMLReader.read(source, diagnostics) where !document.isNull {
                 guard case .mapping(let top) = document.content else {
                     diagnostics.report(
                         at: document, "a manifest is a mapping of sections, not \(document.words)", hint: sectionHint)

@@ -175,7 +175,9 @@ struct YAMLReader {
     /// What an operator most likely did.
     private static func remedy(for problem: String) -> String {
         if problem.contains("cannot start any token") { return "indent with spaces, not tabs; quote '@', '`' and '%'" }
-        if problem.contains("mapping values are not allowed") { return "quote a value that holds ': '; check the indentation" }
+        if problem.contains("mapping values are not allowed") {
+            return "quote a value that holds ': '; check the indentation"
+        }
         if problem.contains("could not find expected ':'") { return "each line of a mapping is 'key: value'" }
         if problem.contains("did not find expected ',' or") { return "close the bracket, or put ',' between the items" }
         if problem.contains("did not find expected") { return "check the indentation of this line and the ones above" }

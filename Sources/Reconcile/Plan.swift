@@ -22,7 +22,7 @@ public struct ObservationFailure: Hashable, Sendable {
 
 /// The difference between the manifest and the node, in the order in which it would be performed.
 public struct Plan: Hashable, Sendable {
-    /// Every resource that is named or ours, changes and `none` alike: deletions first (the last kind first), then the rest.
+    /// Every resource that is named or ours, changes and `none` alike: deletions (the last kind first), then the rest.
     public let changes: [PlannedChange]
     /// Kinds that could not be looked at: nothing is known of their resources, and nothing of theirs is touched.
     public let failures: [ObservationFailure]
@@ -38,7 +38,7 @@ public struct Plan: Hashable, Sendable {
     /// The wishes that cannot be met as things stand.
     public var refusals: [PlannedChange] { changes.filter(\.change.isRefusal) }
 
-    /// The exit code of `sdagent plan`: 1 where a wish cannot be met or a look failed, 2 where changes are pending, else 0.
+    /// The exit code of `sdagent plan`: 1 if a wish cannot be met or a look failed, 2 if changes are pending, else 0.
     public var exitCode: Int32 {
         if !failures.isEmpty || !refusals.isEmpty { return 1 }
         return pending.isEmpty ? 0 : 2

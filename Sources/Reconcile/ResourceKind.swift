@@ -1,7 +1,7 @@
 /// One class of resources: how it is looked at, compared and made so.
 ///
-/// A kind receives runs of steps, not single ones, so that links share one netlink batch and a table is one transaction.
-/// Kinds never call each other; the list of kinds (in the executable) gives their order: what others stand on comes first.
+/// A kind receives runs of steps, not single ones, so that links share a netlink batch and a table is one transaction.
+/// Kinds never call each other; the list of kinds, in the executable, gives their order: what others stand on first.
 public protocol ResourceKind: Sendable {
     /// What the manifest asks of one resource.
     associatedtype Spec: Equatable & Sendable

@@ -6,8 +6,7 @@ private func read(_ text: String) -> (names: [String], output: String) {
     let diagnostics = Diagnostics()
     let source = Source(file: "node.yaml", directory: "/etc/sdagent", text: text)
     let entries = ManifestLoader(sections: ["switches", "volumes"]).load([source], diagnostics)
-    for entry in entries {
-        guard ResourceName.check(entry.entry, of: "resource", diagnostics) else { continue }
+    for entry in entries where ResourceName.check(entry.entry, of: "resource", diagnostics) {
         var fields = Fields(entry.entry.value, of: "volume '\(entry.name)'", diagnostics)
         _ = fields.bytes("size", in: 512...(1 << 50), required: entry.section == "volumes")
         _ = fields.int("mtu", in: 68...65_535)
@@ -123,7 +122,9 @@ struct DiagnosticTests {
                 1 mistake; nothing has been changed.
 
                 """)
-        #expect(read("switches: { blue: {} }\n---\nswitches: { blue: {} }\n").output.contains("is named twice in 'switches'"))
+        #expect(
+            read("switches: { blue: {} }\n---\nswitches: { blue: {} }\n").output.contains(
+                "is named twice in 'switches'"))
     }
 
     @Test(arguments: [
@@ -153,7 +154,8 @@ struct DiagnosticTests {
 
     @Test func `no bytes make the reader trap`() {
         var random = SplitMix(state: 20_261_124)
-        let sample = Array("switches:\n  a: { mtu: 1500, addresses: [10.0.0.1] }\nvolumes:\n  b:\n    size: 1GiB\n".utf8)
+        let sample = Array(
+            "switches:\n  a: { mtu: 1500, addresses: [10.0.0.1] }\nvolumes:\n  b:\n    size: 1GiB\n".utf8)
         for _ in 0..<20_000 {
             var bytes = sample
             for _ in 0...Int(random.next() % 6) {

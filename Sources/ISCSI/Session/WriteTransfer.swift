@@ -1,6 +1,8 @@
-/// What is wrong with the data of a write. Data in a wrong order or amount fails its task, once the rest of its data has
-/// passed (RFC 7143 sections 7.8 and 7.9): `WriteTransfer.fault`. Data that no task has asked for breaks the protocol,
-/// for which error recovery level 0 has one cure, to drop the session (section 7.2): thrown.
+/// What is wrong with the data of a write.
+///
+/// Data in a wrong order or amount fails its task, once the rest of its data has passed (RFC 7143 sections 7.8 and
+/// 7.9): `WriteTransfer.fault`. Data that no task has asked for breaks the protocol, for which error recovery level 0
+/// has one cure, to drop the session (section 7.2): thrown.
 public enum TransferFault: Error, Equatable, Sendable, CustomStringConvertible {
     case immediateNotNegotiated
     case unsolicitedNotNegotiated
