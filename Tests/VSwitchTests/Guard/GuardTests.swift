@@ -89,7 +89,10 @@ struct GuardTests {
                     Frame("dhcp-server", passes: false, v4(Frame.ipv4(from: "10.0.0.1", udp: Frame.udp(from: 67, to: 68)))),
                     Frame("arp", passes: true, Frame.ethernet(from: own, type: 0x0806, Frame.arp(mac: own, address: "10.0.0.1"))),
                     Frame("arp-probe", passes: true, Frame.ethernet(from: own, type: 0x0806, Frame.arp(mac: own, address: "0.0.0.0"))),
-                    Frame("arp-another's-address", passes: false, Frame.ethernet(from: own, type: 0x0806, Frame.arp(mac: own, address: "10.0.0.2", operation: 2))),
+                    Frame(
+                        "arp-another's-address", passes: false,
+                        Frame.ethernet(
+                            from: own, type: 0x0806, Frame.arp(mac: own, address: "10.0.0.2", operation: 2))),
                     Frame("arp-another's-mac", passes: false, Frame.ethernet(from: own, type: 0x0806, Frame.arp(mac: other, address: "10.0.0.1"))),
                     Frame("arp-not-ipv4", passes: false, Frame.ethernet(from: own, type: 0x0806, [0, 1, 0x86, 0xdd, 6, 16])),
                     Frame("ipv6", passes: true, v6(Frame.ipv6(from: "fd00::1", 17, plain))),
