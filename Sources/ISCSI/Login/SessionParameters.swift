@@ -62,8 +62,8 @@ public struct SessionParameters: Equatable, Sendable {
         Framing(headerDigest: headerDigest, dataDigest: dataDigest, maxReceiveData: Int(maxReceiveDataSegment))
     }
 
-    /// The rules for the data of commands. Where we choose the cuts they fall between sectors of 512 bytes, so that each
-    /// part can be read from a disk by itself.
+    /// The rules for the data of commands. Where we choose the cuts they fall between sectors of 512 bytes, so that
+    /// each part can be read from a disk by itself.
     public var transferLimits: TransferLimits {
         TransferLimits(
             maxSendDataSegment: maxSendDataSegment & ~511, maxBurst: maxBurst & ~511,
