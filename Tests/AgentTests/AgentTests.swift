@@ -65,6 +65,10 @@ struct AgentTests {
         let again = try #require(try await agent.reconcile())
         #expect(again.changes.isEmpty)
         #expect(await agent.status.daemon?.manifest.sources == ["given.yaml"])
+        // Who applies another file than the one that is followed is told so; who applies that one is not.
+        #expect(apply.note?.hasPrefix("the daemon follows \(place.manifest): ") == true)
+        let same = ManifestRequest(try ManifestPaths(paths: [place.manifest]).read())
+        #expect(try await agent.apply(same).note == nil)
         await agent.reload()
         _ = try await agent.reconcile()
         #expect(boxes.values == ["a": "x"])

@@ -10,10 +10,13 @@ struct ApplyDocument: Codable, Hashable, Sendable {
     let troubles: [ResourceDocument]
     /// Kinds that could not be looked at.
     let failures: [FailureDocument]
+    /// What else an operator should know; absent where there is nothing.
+    let note: String?
     /// What `sdagent apply` exits with: 0 where the node is as the manifest says, else 1.
     let exitCode: Int32
 
-    init(_ report: ApplyReport) {
+    init(_ report: ApplyReport, note: String? = nil) {
+        self.note = note
         let differing = report.plan.changes.filter { $0.change != .none }
         changes = differing.map { ChangeDocument($0, result: report.performed[$0.id]) }
         unchanged = report.plan.changes.count - differing.count

@@ -22,6 +22,8 @@ actor Agent {
     private var looked: Date?
     /// The node was as the manifest says when it was last looked at, and the manifest is still the same.
     private var wasWell = false
+    /// Counts the manifests taken over.
+    private var generation = 0
     private var tally = Tally()
     private let started = Date.now
 
@@ -63,14 +65,13 @@ actor Agent {
         return true
     }
 
-    var mistakes: ManifestMistakes? { fault }
-
     private func take(_ loaded: LoadedManifest) {
         if let manifest, fault == nil, ManifestRequest(manifest.sources) == ManifestRequest(loaded.sources) { return }
         manifest = loaded
         since = .now
         fault = nil
         wasWell = false
+        generation += 1
         journal.taken(loaded, resources: loaded.counts(kinds).map(\.count).reduce(0, +))
         do {
             try ManifestHistory(state).add(ManifestRequest(loaded.sources))
@@ -94,10 +95,11 @@ actor Agent {
     func apply(_ request: ManifestRequest) async throws -> ApplyDocument {
         let loaded = try LoadedManifest.load(request.sources, kinds)
         return try await inTurn {
-            ApplyDocument(try await converge { [loaded] agent in
+            let report = try await converge { [loaded] agent in
                 agent.take(loaded)
                 return loaded.desired
-            })
+            }
+            return ApplyDocument(report, note: note(on: request))
         }
     }
 
@@ -109,6 +111,19 @@ actor Agent {
             guard let manifest else { return nil }
             return ApplyDocument(try await converge { _ in manifest.desired })
         }
+    }
+
+    /// What an operator should know who applies other files than those that the daemon follows.
+    private func note(on request: ManifestRequest) -> String? {
+        guard let followed = try? paths.read(), Self.places(ManifestRequest(followed)) != Self.places(request) else {
+            return nil
+        }
+        let files = paths.paths.joined(separator: ", ")
+        return "the daemon follows \(files): this manifest is in force until that changes or the daemon starts again"
+    }
+
+    private static func places(_ request: ManifestRequest) -> Set<String> {
+        Set(request.files.map { $0.directory + "/" + ($0.file.split(separator: "/").last ?? "") })
     }
 
     // MARK: Answers
@@ -145,12 +160,13 @@ actor Agent {
             journal.waiting(for: $0)
         }
         let desired = desired(self)
+        let begun = generation
         let reconciler = Reconciler(kinds: kinds.all) { [journal, wasWell] in
             journal.performed($0, $1, $2, isDrift: wasWell)
         }
         let report = await reconciler.apply(desired)
         lock.release()
-        wasWell = report.exitCode == 0
+        wasWell = report.exitCode == 0 && generation == begun
         looked = .now
         statuses = report.statuses
         failures = report.after.failures

@@ -18,6 +18,7 @@ struct Daemon {
     }
 
     func run() async throws {
+        logger.notice("sdagent \(SDAgent.version) starts")
         let storage = await Storage(logger: logger)
         do {
             try await run(storage)
@@ -29,14 +30,13 @@ struct Daemon {
     }
 
     private func run(_ storage: Storage?) async throws {
-        let kinds = Kinds.node(try node.stateDirectory, storage: storage)
-        let agent = Agent(kinds: kinds, paths: node.manifests, state: try node.stateDirectory, logger: logger)
-        if await !agent.reload() {
-            let mistakes = await agent.mistakes
-            guard await agent.recover() else {
-                if let mistakes { throw mistakes }
-                return
-            }
+        let state = try node.stateDirectory
+        let kinds = Kinds.node(state, storage: storage)
+        let agent = Agent(kinds: kinds, paths: node.manifests, state: state, logger: logger)
+        if await !agent.reload(), await !agent.recover() {
+            throw CommandError(
+                "the daemon has not started: the manifest has mistakes, and \(state.path) keeps no earlier one; "
+                    + "mend it and see `sdagent validate`")
         }
         let wants = Wants()
         let supervisor = Supervisor(environment: ProcessInfo.processInfo.environment)
@@ -52,7 +52,6 @@ struct Daemon {
         var configuration = ServiceGroupConfiguration(
             services: services.map { .init(service: $0) }, gracefulShutdownSignals: [.sigterm, .sigint], logger: quiet)
         configuration.maximumGracefulShutdownDuration = Self.shutdownLimit
-        logger.notice("sdagent \(SDAgent.version) starts")
         try await ServiceGroup(configuration: configuration).run()
         logger.notice("sdagent has ended; links and rules stay as they are")
     }

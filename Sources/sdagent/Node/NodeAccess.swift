@@ -13,12 +13,15 @@ struct NodeAccess {
     func plan() async throws -> PlanDocument {
         try await spoken {
             if try options.client.isAnswering() {
-                return try options.client.send(
-                    .post, "/v1/plan", body: try request(), patience: .long, as: PlanDocument.self)
+                let body = try request()
+                return try await Progress("the daemon").during {
+                    try options.client.send(.post, "/v1/plan", body: body, patience: .long, as: PlanDocument.self)
+                }
             }
             let kinds = Kinds.node(try options.stateDirectory)
             let manifest = try options.manifests.load(kinds)
             try options.requirePrivilege(to: "look at the node")
+            try warnOfDeafDaemon()
             return PlanDocument(await Reconciler(kinds: kinds.all).plan(manifest.desired))
         }
     }
@@ -26,14 +29,18 @@ struct NodeAccess {
     func apply() async throws -> ApplyDocument {
         try await spoken {
             if try options.client.isAnswering() {
-                return try options.client.send(
-                    .post, "/v1/apply", body: try request(), patience: .long, as: ApplyDocument.self)
+                let body = try request()
+                return try await Progress("the daemon").during {
+                    try options.client.send(.post, "/v1/apply", body: body, patience: .long, as: ApplyDocument.self)
+                }
             }
             let kinds = Kinds.node(try options.stateDirectory)
             let manifest = try options.manifests.load(kinds)
             try options.requirePrivilege(to: "change the node")
             let lock = try await lockNode()
-            let report = await Reconciler(kinds: kinds.all).apply(manifest.desired)
+            let progress = Progress("the apply")
+            let reconciler = Reconciler(kinds: kinds.all) { id, _, _ in progress.count(id) }
+            let report = await progress.during { await reconciler.apply(manifest.desired) }
             lock.release()
             return ApplyDocument(report)
         }
@@ -47,6 +54,7 @@ struct NodeAccess {
             let kinds = Kinds.node(try options.stateDirectory)
             let manifest = try options.manifests.load(kinds)
             try options.requirePrivilege(to: "look at the node")
+            try warnOfDeafDaemon()
             let plan = await Reconciler(kinds: kinds.all).plan(manifest.desired)
             return StatusDocument(
                 daemon: nil, statuses: plan.changes.map { ResourceStatus($0) }, failures: plan.failures)
@@ -57,16 +65,25 @@ struct NodeAccess {
         try JSONText.compact(ManifestRequest(try options.manifests.read()))
     }
 
+    /// What to say of a daemon that has this state and does not answer on this socket; nil where there is none.
+    private func deafDaemon(_ state: StateDirectory) throws -> String? {
+        guard try StateLock.isHeld(.run, in: state) else { return nil }
+        let holder = StateLock.holder(of: .run, in: state).map { " (pid \($0))" } ?? ""
+        return "a daemon\(holder) keeps the state \(state.path), but it does not answer on \(options.socket): "
+            + "give its socket with --socket, or wait until it has started or ended"
+    }
+
+    /// A look does no harm beside a daemon, but it does not know what the daemon serves.
+    private func warnOfDeafDaemon() throws {
+        let state = try options.stateDirectory
+        if let words = try? deafDaemon(state) { Terminal.error("sdagent: warning: \(words)\n") }
+    }
+
     /// One apply at a time on one state directory, and none behind the back of its daemon.
     private func lockNode() async throws -> StateLock {
         let state = try options.stateDirectory
         try state.prepare()
-        if try StateLock.isHeld(.run, in: state) {
-            let holder = StateLock.holder(of: .run, in: state).map { " (pid \($0))" } ?? ""
-            throw CommandError(
-                "a daemon\(holder) keeps the state \(state.path), but it does not answer on \(options.socket): "
-                    + "give its socket with --socket, or wait until it has started or ended")
-        }
+        if let words = try deafDaemon(state) { throw CommandError(words) }
         return try await StateLock.take(.apply, in: state, patience: Self.patience) { holder in
             let who = holder.map { "process \($0)" } ?? "another process"
             let seconds = Self.patience.components.seconds

@@ -14,7 +14,7 @@ struct ApplyText: Sendable {
         return lines.joined(separator: "\n") + "\n"
     }
 
-    /// What is not as the manifest says, one line each and the remedy in it; empty where all is well.
+    /// What is not as the manifest says, one line each and the remedy in it, and the note; empty where all is well.
     func renderTroubles(_ apply: ApplyDocument) -> String {
         var lines = apply.failures.map { "sdagent: \($0.kind): cannot be looked at: \($0.reason)" }
         let count = limit.map { apply.troubles.count > $0 + 2 ? $0 : apply.troubles.count } ?? apply.troubles.count
@@ -22,6 +22,7 @@ struct ApplyText: Sendable {
         if count < apply.troubles.count {
             lines.append("sdagent: … and \(apply.troubles.count - count) more; `sdagent status` names them all")
         }
+        if let note = apply.note { lines.append("sdagent: note: \(note)") }
         return lines.map { $0 + "\n" }.joined()
     }
 
