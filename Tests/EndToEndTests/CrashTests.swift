@@ -2,7 +2,7 @@ import Glibc
 import TestSupport
 import Testing
 
-/// `kill -9` of the daemon in the middle of writes: what was flushed is there, and the image has no error.
+/// The daemon's end in the middle of writes: what was flushed is there, and the image has no error.
 @Suite(.enabled(if: TestNamespace.isPossible && haveTools("qemu-io", "qemu-img")))
 struct CrashTests {
     /// One write of the load: odd sizes at odd places, so that clusters are cut and shared.
@@ -19,8 +19,8 @@ struct CrashTests {
         }
     }
 
-    @Test(arguments: [40, 400])
-    func noFlushedByteIsLost(after enough: Int) async throws {
+    @Test(arguments: [(40, SIGKILL), (400, SIGKILL), (200, SIGTERM)])
+    func noFlushedByteIsLost(after enough: Int, by signal: Int32) async throws {
         try await DiskNode.with { disks, daemon in
             let node = disks.node
             let said = node.directory.file("writes")
@@ -33,8 +33,8 @@ struct CrashTests {
                 let isBusy = try await eventually(within: 60) { try written(said) >= enough }
                 let heard = try text(ofFile: said).suffix(500)
                 #expect(isBusy, "\(heard)")
-                daemon.signal(SIGKILL)
-                #expect(try await daemon.isGone(within: 5))
+                daemon.signal(signal)
+                #expect(try await daemon.isGone(within: 20))
             }
             // The flush after a write has ended where the next write has begun.
             let flushed = try written(said) - 1
@@ -42,7 +42,8 @@ struct CrashTests {
 
             let image = try await disks.image("one")
             let check = try await command(["qemu-img", "check", image])
-            #expect(check.code == 0 || check.code == 3, "leaks at most: \(check)")
+            let isGood = check.code == 0 || (check.code == 3 && signal == SIGKILL)
+            #expect(isGood, "no error, and leaks only where nobody could tidy up: \(check)")
             try await verify(flushed, ["-f", "qcow2", image], node)
             try await node.withDaemon { _ in try await verify(flushed, ["--image-opts", disks.options()], node) }
         }

@@ -41,13 +41,22 @@ struct DiskNode: Sendable {
         "iscsi://\(login)127.0.0.1/iqn.2026-11.org.example:\(target)/\(lun)"
     }
 
-    /// A QEMU tool on a LUN; its initiator's name is a global option of the iSCSI driver.
+    /// The words of a command that runs in the node.
     func inside(_ words: [String]) -> [String] { node.space.inside(words) }
 
     /// The options that make a QEMU tool open a LUN under the initiator's name.
     func options(_ target: String = "open", lun: Int = 0) -> String {
         "driver=raw,file.driver=iscsi,file.transport=tcp,file.portal=127.0.0.1:3260,"
             + "file.target=iqn.2026-11.org.example:\(target),file.lun=\(lun),file.initiator-name=\(Self.initiator)"
+    }
+
+    /// The same as the flat JSON that QEMU's tools take in place of a file name.
+    func json(lun: Int = 0) -> String {
+        let fields = options(lun: lun).split(separator: ",").map { option in
+            let parts = option.split(separator: "=", maxSplits: 1)
+            return "\"\(parts[0])\": \"\(parts[1])\""
+        }
+        return "json:{\(fields.joined(separator: ", "))}"
     }
 
     /// The file that holds a volume.

@@ -22,7 +22,7 @@ struct DiskTests {
             try await output(of: [
                 "dd", "if=/dev/urandom", "of=\(source)", "bs=1M", "count=40", "seek=9", "conv=notrunc",
             ])
-            let disk = "json:" + json(disks.options())
+            let disk = disks.json()
             try await output(of: disks.inside(["qemu-img", "convert", "-n", "-f", "raw", "-O", "raw", source, disk]))
             try await output(of: disks.inside(["qemu-img", "compare", "-f", "raw", "-F", "raw", source, disk]))
             #expect(try await disks.node.terminate(daemon))
@@ -30,15 +30,6 @@ struct DiskTests {
             try await output(of: ["qemu-img", "check", image])
             try await output(of: ["qemu-img", "compare", "-f", "raw", "-F", "qcow2", source, image])
         }
-    }
-
-    /// `a=b,c.d=e` as the flat JSON that QEMU takes in place of a file name.
-    private func json(_ options: String) -> String {
-        let fields = options.split(separator: ",").map { option in
-            let parts = option.split(separator: "=", maxSplits: 1)
-            return "\"\(parts[0])\": \"\(parts[1])\""
-        }
-        return "{\(fields.joined(separator: ", "))}"
     }
 
     @Test func onlyWhoIsNamedMayLogIn() async throws {
@@ -88,6 +79,62 @@ struct DiskTests {
             #expect(result.code == 0, "\(result)")
             #expect(try await disks.listing(login: "vm1%\(DiskNode.password)@").code == 0)
             #expect(try await !daemon.isGone(within: 0))
+        }
+    }
+
+    @Test func manySessionsOnTwoDisksAtOnce() async throws {
+        try await DiskNode.with { disks, daemon in
+            let results = try await withThrowingTaskGroup(of: CommandResult.self) { group in
+                for number in 0..<8 {
+                    let isWriter = number % 4 < 2
+                    let words = disks.inside(
+                        ["qemu-img", "bench", "-c", "1500", "-d", "8", "-s", "\(4096 << (number % 3))"]
+                            + (isWriter ? ["-w", "-o", "\(number << 20)"] : [])
+                            + ["--image-opts", disks.options(lun: number % 2)])
+                    group.addTask { try await command(words, seconds: 60) }
+                }
+                return try await group.reduce(into: []) { $0.append($1) }
+            }
+            for result in results { #expect(result.code == 0, "\(result)") }
+            #expect(try await disks.node.terminate(daemon))
+            for volume in ["one", "two"] { try await output(of: ["qemu-img", "check", disks.image(volume)]) }
+        }
+    }
+
+    @Test func aCloneReadsAsItsImageAndLeavesItAlone() async throws {
+        try await AgentNode.with("{}") { node in
+            let source = node.directory.file("debian.raw")
+            try await output(of: ["truncate", "-s", "96M", source])
+            try await output(
+                of: ["dd", "if=/dev/urandom", "of=\(source)", "bs=1M", "count=20", "seek=3", "conv=notrunc"])
+            try node.write(
+                """
+                pools: { fast: {} }
+                images: { debian: { pool: fast, source: debian.raw } }
+                volumes: { web: { pool: fast, image: debian, size: 96MiB }, db: { pool: fast, image: debian, size: 128MiB } }
+                targets:
+                  iqn.2026-11.org.example:open: { portals: ["127.0.0.1:3260"], luns: { 0: web, 1: db } }
+
+                """)
+            let disks = DiskNode(node: node)
+            let end = try await node.withDaemon { daemon in
+                let compare = ["qemu-img", "compare", "-f", "raw", "-F", "raw", source]
+                try await output(of: disks.inside(compare + [disks.json()]))
+                try await output(of: disks.inside(compare + [disks.json(lun: 1)]))
+                try await output(
+                    of: disks.inside(
+                        ["qemu-io", "--image-opts", "-c", "write -P 7 4097k 9k", "-c", "flush", disks.options()]))
+                let changed = try await command(disks.inside(compare + [disks.json()]))
+                #expect(changed.code == 1, "the clone has its own bytes now: \(changed)")
+                try await output(of: disks.inside(compare + [disks.json(lun: 1)]))
+                return try await node.terminate(daemon)
+            }
+            #expect(end.value && end.end == .exited(0))
+            let web = try await disks.image("web")
+            try await output(of: ["qemu-img", "check", web])
+            #expect(try await output(of: ["qemu-img", "info", web]).contains("backing file:"))
+            let db = try await disks.image("db")
+            try await output(of: ["qemu-img", "compare", "-f", "raw", "-F", "qcow2", source, db])
         }
     }
 

@@ -7,7 +7,10 @@ import Testing
         if: TestNamespace.isPossible && haveTools("qemu-system-x86_64", "iscsid", "iscsiadm", "busybox", "modprobe"),
         "needs root and the packages of `make setup`"))
 struct GuestTests {
-    private static func manifest(secretFile: String) -> String {
+    private static let target = "iqn.2026-11.org.example:vm1"
+    private static let answer = "staple and some more"
+
+    private static func manifest(secretFile: String, answerFile: String) -> String {
         """
         switches: { blue: {} }
         routers:
@@ -15,10 +18,13 @@ struct GuestTests {
         pools: { fast: {} }
         volumes: { disk: { pool: fast, size: 256MiB } }
         targets:
-          iqn.2026-11.org.example:vm1:
+          \(target):
             portals: ["10.10.0.1:3260"]
             luns: { 0: disk }
-            access: { initiators: ["\(DiskNode.initiator)"], chap: { user: vm1, secretFile: \(secretFile) } }
+            access:
+              initiators: ["\(DiskNode.initiator)"]
+              chap: { user: vm1, secretFile: \(secretFile) }
+              mutual: { user: node1, secretFile: \(answerFile) }
         vms:
           vm1: { nics: [ { switch: blue, address: [10.10.0.10, "fd00:10::10"], mac: "52:54:00:00:00:10" } ] }
 
@@ -26,27 +32,51 @@ struct GuestTests {
     }
 
     @Test(.timeLimit(.minutes(5)))
-    func aGuestUsesItsNetworkAndItsDisk() async throws {
+    func aGuestUsesItsNetworkAndItsDiskWhileDaemonsComeAndGo() async throws {
         try await output(of: ["\(AgentNode.checkout)/guest/build"], seconds: 240)
         try await AgentNode.with("{}") { node in
             let secret = try node.directory.write(DiskNode.password, to: "secret", mode: 0o600)
-            try node.write(Self.manifest(secretFile: secret))
-            try await node.withDaemon { daemon in
-                let guest = Guest(node: node)
-                do {
-                    try await guest.start(tap: "vm1-net0", mac: "52:54:00:00:00:10")
-                    try await network(guest)
-                    try await disk(guest, node)
-                    await guest.stop()
-                } catch {
-                    await guest.stop()
-                    throw error
-                }
-                #expect(try await node.terminate(daemon))
-                for image in try await output(of: ["find", node.state, "-name", "*.qcow2"]).split(separator: "\n") {
-                    try await output(of: ["qemu-img", "check", String(image)])
-                }
+            let answer = try node.directory.write(Self.answer, to: "answer", mode: 0o600)
+            try node.write(Self.manifest(secretFile: secret, answerFile: answer))
+            try await node.apply()
+            let guest = Guest(node: node)
+            do {
+                try await guest.start(tap: "vm1-net0", mac: "52:54:00:00:00:10")
+                try await scenario(guest, node)
+                await guest.stop()
+            } catch {
+                await guest.stop()
+                throw error
             }
+            for image in try await output(of: ["find", node.state, "-name", "*.qcow2"]).split(separator: "\n") {
+                try await output(of: ["qemu-img", "check", String(image)])
+            }
+        }
+    }
+
+    private func scenario(_ guest: Guest, _ node: AgentNode) async throws {
+        let first = try await node.withDaemon { daemon in
+            try await network(guest)
+            try await login(guest)
+            try await disk(guest)
+            // What is under way when the daemon ends must be whole when the next one has come.
+            try await guest.run(
+                """
+                mount /dev/sda /mnt
+                dd if=/dev/urandom of=/run/source bs=64k count=256 2>/dev/null
+                (dd if=/run/source of=/mnt/copy bs=64k conv=fsync; echo $? >/run/copied) >/dev/null 2>&1 &
+                """)
+            return try await node.terminate(daemon)
+        }
+        #expect(first.value && first.end == .exited(0))
+        try await node.withDaemon { _ in
+            try await guest.run(
+                """
+                until [ -e /run/copied ]; do sleep 0.1; done
+                [ "$(cat /run/copied)" = 0 ] && umount /mnt && echo 3 >/proc/sys/vm/drop_caches || exit 1
+                mount -o ro /dev/sda /mnt && cmp /run/source /mnt/copy && umount /mnt || exit 2
+                iscsiadm -m node -T \(Self.target) --logout
+                """)
         }
     }
 
@@ -61,23 +91,37 @@ struct GuestTests {
         #expect(forged.output.contains("100% packet loss"), "\(forged)")
     }
 
-    private func disk(_ guest: Guest, _ node: AgentNode) async throws {
-        let target = "iqn.2026-11.org.example:vm1"
+    /// CHAP both ways: a wrong secret is refused by the target, a wrong answer by the initiator.
+    private func login(_ guest: Guest) async throws {
         try await guest.run(
             """
             echo InitiatorName=\(DiskNode.initiator) >/etc/iscsi/initiatorname.iscsi
             iscsid
             iscsiadm -m discovery -t st -p 10.10.0.1
-            for pair in authmethod=CHAP username=vm1 'password=wrong-wrong-wrong'; do
-                iscsiadm -m node -T \(target) -o update -n node.session.auth.${pair%%=*} -v "${pair#*=}"
+            for pair in authmethod=CHAP username=vm1 username_in=node1; do
+                iscsiadm -m node -T \(Self.target) -o update -n node.session.auth.${pair%%=*} -v "${pair#*=}"
             done
             """)
-        let refused = try await guest.attempt("iscsiadm -m node -T \(target) --login")
-        #expect(refused.code != 0 && refused.error.contains("authorization failure"), "\(refused)")
+        // iscsiadm's codes: 24 where the target has refused the login, 19 where the initiator has.
+        let wrongs = [("wrong-wrong-wrong", Self.answer, 24), (DiskNode.password, "wrong-wrong-wrong", 19)]
+        for (secret, answer, code) in wrongs {
+            let refused = try await guest.attempt(Self.login(secret, answer))
+            #expect(Int(refused.code) == code, "\(refused)")
+        }
+        try await guest.run(Self.login(DiskNode.password, Self.answer))
+    }
+
+    private static func login(_ secret: String, _ answer: String) -> String {
+        """
+        iscsiadm -m node -T \(target) -o update -n node.session.auth.password -v '\(secret)'
+        iscsiadm -m node -T \(target) -o update -n node.session.auth.password_in -v '\(answer)'
+        iscsiadm -m node -T \(target) --login
+        """
+    }
+
+    private func disk(_ guest: Guest) async throws {
         let written = try await guest.run(
             """
-            iscsiadm -m node -T \(target) -o update -n node.session.auth.password -v '\(DiskNode.password)'
-            iscsiadm -m node -T \(target) --login >&2
             until [ -b /dev/sda ]; do sleep 0.1; done
             set -e
             mkfs.ext4 -q /dev/sda && mount /dev/sda /mnt
@@ -87,7 +131,7 @@ struct GuestTests {
         let reread = try await guest.run(
             """
             umount /mnt && echo 3 >/proc/sys/vm/drop_caches && mount -o ro /dev/sda /mnt && sha256sum </mnt/file
-            umount /mnt; iscsiadm -m node -T \(target) --logout >&2
+            umount /mnt
             """)
         #expect(written == reread && written.count == 68)
     }
