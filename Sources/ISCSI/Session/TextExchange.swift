@@ -105,16 +105,16 @@ public struct TextExchange: Equatable, Sendable {
         return bytes
     }
 
-    /// SendTargets=All belongs to discovery; a name asks for that target's portals; nothing for those of the session's
-    /// own target (RFC 7143 appendix C).
+    /// All asks for every target; a name for that one's portals; nothing for those of the session's own target
+    /// (RFC 7143 appendix C). A session with a target is told of that one only; All, which such a session has no right
+    /// to, is read as nothing, because initiators send it.
     private func list(_ value: String, _ targets: () -> [DiscoveredTarget]) -> [TextPair] {
         let wanted: String?
         switch (value, isDiscovery) {
         case ("All", true): wanted = nil
-        case ("All", false): return [TextPair(key: "SendTargets", value: OperationalKeys.reject)]
-        case ("", true): return [TextPair(key: "SendTargets", value: OperationalKeys.reject)]
-        case ("", false): wanted = targetName
-        default: wanted = value.lowercased()
+        case ("All", false), ("", false): wanted = targetName
+        case _ where ISCSIName.isValid(value): wanted = value.lowercased()
+        default: return [TextPair(key: "SendTargets", value: OperationalKeys.reject)]
         }
         // In a session with a target only that target can be asked for.
         if !isDiscovery, wanted != targetName { return [] }
