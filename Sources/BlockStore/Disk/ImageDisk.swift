@@ -136,6 +136,8 @@ final class ImageDisk: Disk {
     override func close(_ done: @escaping (Errno?) -> Void) {
         precondition(closing == nil && !isClosed, "a disk is closed once")
         closing = done
+        // What failed before is tried once more.
+        commit.lastError = nil
         loop.callAtBatchEnd(self)
     }
 
