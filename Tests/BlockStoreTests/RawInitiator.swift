@@ -46,6 +46,7 @@ final class RawInitiator {
             let count = bytes[sent...].withUnsafeBytes {
                 Glibc.send(socket, $0.baseAddress, $0.count, CInt(MSG_NOSIGNAL))
             }
+            if count < 0, errno == EINTR { continue }
             guard count > 0 else { return false }
             sent += count
         }
@@ -58,6 +59,8 @@ final class RawInitiator {
         var done = 0
         while done < count {
             let got = bytes.withUnsafeMutableBytes { recv(socket, $0.baseAddress.map { $0 + done }, count - done, 0) }
+            // The end of a tool that another test runs interrupts a wait with a bound.
+            if got < 0, errno == EINTR { continue }
             guard got > 0 else { return nil }
             done += got
         }

@@ -174,7 +174,7 @@ extension Connection {
         guard !takeBuffer(slot) else { return true }
         let task = tasks[slot]
         if mayStall || !answer.isEmpty {
-            guard !expectsData else {
+            guard !expectsData(besides: slot) else {
                 turnAway(slot, .taskSetFull)
                 return true
             }
@@ -188,9 +188,13 @@ extension Connection {
         return false
     }
 
-    /// Some task has asked for data, or more is to come of its own accord.
-    private var expectsData: Bool {
-        tasks.slots.contains { tasks[$0].pointee.stage == .receives || tasks[$0].pointee.output == .requests }
+    /// Some task holds a buffer and has not all of its data, even if it is at work on the first of it.
+    private func expectsData(besides own: UInt16) -> Bool {
+        tasks.slots.contains { slot in
+            let task = tasks[slot]
+            guard slot != own, task.pointee.stage != .awaitsBuffer, let write = task.pointee.write else { return false }
+            return !write.isComplete
+        }
     }
 
     /// Gives a command up that has not begun; its data passes unseen.
