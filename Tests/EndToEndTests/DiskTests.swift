@@ -111,7 +111,9 @@ struct DiskTests {
                 """
                 pools: { fast: {} }
                 images: { debian: { pool: fast, source: debian.raw } }
-                volumes: { web: { pool: fast, image: debian, size: 96MiB }, db: { pool: fast, image: debian, size: 128MiB } }
+                volumes:
+                  web: { pool: fast, image: debian, size: 96MiB }
+                  db: { pool: fast, image: debian, size: 128MiB }
                 targets:
                   iqn.2026-11.org.example:open: { portals: ["127.0.0.1:3260"], luns: { 0: web, 1: db } }
 
