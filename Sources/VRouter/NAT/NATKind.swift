@@ -16,16 +16,15 @@ public struct NATKind: ResourceKind {
 
     /// The table as the kernel has it.
     public struct Observation: Sendable {
-        let sight: NFSight
-        let table: NFTable
-
-        var isOurs: Bool { table.comment.hasPrefix(NATTable.comment) }
+        let sight: NFOwnedTable.Sight
     }
 
-    private let location: NetworkLocation
+    private let owned: NFOwnedTable
 
     /// The table of the network namespace in which the routers are.
-    public init(in location: NetworkLocation = .own) { self.location = location }
+    public init(in location: NetworkLocation = .own) {
+        owned = NFOwnedTable(in: location, NATTable.family, NATTable.name, mark: NATTable.comment)
+    }
 
     /// Compiles the table from the routers of the desired set, and makes each of them stand on it.
     public static let derivation = Derivation { desired, _ in
@@ -36,21 +35,14 @@ public struct NATKind: ResourceKind {
     }
 
     public func observe(_ desired: Desired) async throws -> [String: Observation] {
-        var socket = try location.socket(.netfilter)
-        let sight = try socket.nftablesTable(NATTable.family, NATTable.name)
-        guard let table = sight.table else { return [:] }
-        return [Self.resourceName: Observation(sight: sight, table: table)]
+        try owned.look().map { [Self.resourceName: Observation(sight: $0)] } ?? [:]
     }
 
     public func diff(name: String, spec: Spec?, observation: Observation?) -> Change {
-        if let observation, !observation.isOurs {
-            guard spec != nil else { return .none }
-            return .conflict(
-                reason: "a table 'inet \(NATTable.name)' is there that is not ours; "
-                    + "see it with `nft list table inet \(NATTable.name)`, then delete or rename it")
-        }
-        let fields = { NATFields.compare(observation?.table, spec?.table) }
-        return switch NFTableChange(from: observation?.table, to: spec?.table) {
+        let seen = observation?.sight
+        if let seen, !seen.isOurs { return spec == nil ? .none : .conflict(reason: owned.conflict) }
+        let fields = { NATFields.compare(seen?.table, spec?.table) }
+        return switch NFTableChange(from: seen?.table, to: spec?.table) {
         case .none: .none
         case .create: .create(fields())
         case .delete: .delete
@@ -61,7 +53,7 @@ public struct NATKind: ResourceKind {
     public func perform(_ steps: [Step<Spec, Observation>], desired: Desired) async -> [StepOutcome] {
         steps.map { step in
             do throws(NFError) {
-                try commit(from: step.observation, to: step.spec?.table)
+                try owned.change(from: step.observation?.sight, to: step.spec?.table)
                 return .done
             } catch {
                 switch error {
@@ -70,18 +62,5 @@ public struct NATKind: ResourceKind {
                 }
             }
         }
-    }
-
-    private func commit(from seen: Observation?, to wanted: NFTable?) throws(NFError) {
-        var socket = try socket()
-        // A creation has seen no table, hence no generation with it; a table made meanwhile refuses it (EEXIST).
-        let generation: UInt32
-        if let seen { generation = seen.sight.generation } else { generation = try socket.nftablesGeneration() }
-        try NFTableChange(from: seen?.table, to: wanted)
-            .commit(from: seen?.table, to: wanted, generation: generation, on: &socket)
-    }
-
-    private func socket() throws(NFError) -> NetlinkSocket {
-        do throws(NetlinkError) { return try location.socket(.netfilter) } catch { throw .netlink(error) }
     }
 }

@@ -1,5 +1,4 @@
 internal import Netlink
-internal import SystemPackage
 
 /// What this kernel has to switch IPv6 forwarding on with.
 enum IPv6Forwarding: Hashable, Sendable {
@@ -11,9 +10,9 @@ enum IPv6Forwarding: Hashable, Sendable {
     case absent
 
     /// Call it where the router is.
-    static func probe() throws(SysctlError) -> IPv6Forwarding {
-        guard try Sysctl.read(Sysctl.path(isIPv4: false, "all", "forwarding")) != nil else { return .absent }
-        let force = try Sysctl.read(Sysctl.path(isIPv4: false, "all", "force_forwarding"))
+    static func probe() throws(IPSettingError) -> IPv6Forwarding {
+        guard try IPSetting.read(IPSetting.path(isIPv4: false, "all", "forwarding")) != nil else { return .absent }
+        let force = try IPSetting.read(IPSetting.path(isIPv4: false, "all", "force_forwarding"))
         return force == nil ? .wholeNode : .perInterface
     }
 }
@@ -28,17 +27,17 @@ struct ForwardingSight: Sendable {
     /// - Parameters:
     ///   - marked: the bridges that some router of ours uses; only there a switch can be ours.
     ///   - others: further bridges to look at.
-    init(marked: Set<InterfaceName>, others: Set<InterfaceName>, _ ipv6: IPv6Forwarding) throws(SysctlError) {
-        let default4 = try Sysctl.read(Sysctl.path(isIPv4: true, "default", "forwarding"))
-        let default6 = try Sysctl.read(Sysctl.path(isIPv4: false, "default", "forwarding"))
+    init(marked: Set<InterfaceName>, others: Set<InterfaceName>, _ ipv6: IPv6Forwarding) throws(IPSettingError) {
+        let default4 = try IPSetting.read(IPSetting.path(isIPv4: true, "default", "forwarding"))
+        let default6 = try IPSetting.read(IPSetting.path(isIPv4: false, "default", "forwarding"))
         for bridge in marked.union(others) {
             let name = bridge.description
-            if try Sysctl.read(Sysctl.path(isIPv4: true, name, "forwarding")) == 1 {
+            if try IPSetting.read(IPSetting.path(isIPv4: true, name, "forwarding")) == 1 {
                 note(.forwarding(bridge, isIPv4: true), isOurs: marked.contains(bridge) && default4 != 1)
             }
             guard ipv6 != .absent else { continue }
-            let isRouter = try Sysctl.read(Sysctl.path(isIPv4: false, name, "forwarding")) == 1
-            let isForced = try Sysctl.read(Sysctl.path(isIPv4: false, name, "force_forwarding")) == 1
+            let isRouter = try IPSetting.read(IPSetting.path(isIPv4: false, name, "forwarding")) == 1
+            let isForced = try IPSetting.read(IPSetting.path(isIPv4: false, name, "force_forwarding")) == 1
             let item = RouterItem.forwarding(bridge, isIPv4: false)
             let isOurs = marked.contains(bridge) && (isForced || isRouter && default6 != 1)
             if isRouter, isForced || ipv6 == .wholeNode { on.insert(item) }
@@ -46,7 +45,7 @@ struct ForwardingSight: Sendable {
         }
         // The kernel sets `default` with `all`; we set it back at once. So this pair is our signature: anybody else
         // who switches forwarding on leaves both at 1, and then it stays on when our routers go.
-        if try Sysctl.read(Sysctl.path(isIPv4: false, "all", "forwarding")) == 1 {
+        if try IPSetting.read(IPSetting.path(isIPv4: false, "all", "forwarding")) == 1 {
             note(.nodeForwarding, isOurs: default6 == 0)
         }
     }
@@ -64,61 +63,61 @@ enum ForwardingSwitch {
     ///   advertisements even as routers.
     static func set(
         _ item: RouterItem, isOn: Bool, _ ipv6: IPv6Forwarding, advertised: [InterfaceName]
-    ) throws(SysctlError) {
+    ) throws(IPSettingError) {
         switch item {
         case .forwarding(let bridge, isIPv4: true):
             try setIPv4(bridge.description, isOn)
         case .forwarding(let bridge, isIPv4: false):
-            try keepingAdvertised(advertised) { () throws(SysctlError) in
+            try keepingAdvertised(advertised) { () throws(IPSettingError) in
                 try setIPv6(bridge.description, isOn, ipv6)
             }
         case .nodeForwarding:
-            try keepingAdvertised(advertised) { () throws(SysctlError) in try setNode(isOn) }
+            try keepingAdvertised(advertised) { () throws(IPSettingError) in try setNode(isOn) }
         case .mark, .address, .route, .rule: break
         }
     }
 
-    private static func setIPv4(_ bridge: String, _ isOn: Bool) throws(SysctlError) {
+    private static func setIPv4(_ bridge: String, _ isOn: Bool) throws(IPSettingError) {
         // With an address its secondaries go, somebody else's too, unless one of them takes its place.
         for name in ["promote_secondaries", "forwarding"] {
-            let fallback = try Sysctl.read(Sysctl.path(isIPv4: true, "default", name)) ?? 0
-            try Sysctl.write(Sysctl.path(isIPv4: true, bridge, name), isOn ? 1 : fallback)
+            let fallback = try IPSetting.read(IPSetting.path(isIPv4: true, "default", name)) ?? 0
+            try IPSetting.write(IPSetting.path(isIPv4: true, bridge, name), isOn ? 1 : fallback)
         }
     }
 
-    private static func setIPv6(_ bridge: String, _ isOn: Bool, _ ipv6: IPv6Forwarding) throws(SysctlError) {
+    private static func setIPv6(_ bridge: String, _ isOn: Bool, _ ipv6: IPv6Forwarding) throws(IPSettingError) {
         for name in ipv6 == .perInterface ? ["forwarding", "force_forwarding"] : ["forwarding"] {
-            let fallback = try Sysctl.read(Sysctl.path(isIPv4: false, "default", name)) ?? 0
-            try Sysctl.write(Sysctl.path(isIPv4: false, bridge, name), isOn ? 1 : fallback)
+            let fallback = try IPSetting.read(IPSetting.path(isIPv4: false, "default", name)) ?? 0
+            try IPSetting.write(IPSetting.path(isIPv4: false, bridge, name), isOn ? 1 : fallback)
         }
     }
 
     /// `all` writes through to `default` and to every interface; only its own effect on the node is wanted.
-    private static func setNode(_ isOn: Bool) throws(SysctlError) {
-        var before: [(path: FilePath, number: Int)] = []
-        for interface in try Sysctl.interfaces(isIPv4: false) where interface != "all" {
-            let path = Sysctl.path(isIPv4: false, interface, "forwarding")
-            if let number = try Sysctl.read(path) { before.append((path, number)) }
+    private static func setNode(_ isOn: Bool) throws(IPSettingError) {
+        var before: [(path: String, number: Int)] = []
+        for interface in try IPSetting.interfaces(isIPv4: false) where interface != "all" {
+            let path = IPSetting.path(isIPv4: false, interface, "forwarding")
+            if let number = try IPSetting.read(path) { before.append((path, number)) }
         }
-        try Sysctl.write(Sysctl.path(isIPv4: false, "all", "forwarding"), isOn ? 1 : 0)
-        for (path, number) in before where try Sysctl.read(path) != number {
-            try Sysctl.write(path, number)
+        try IPSetting.write(IPSetting.path(isIPv4: false, "all", "forwarding"), isOn ? 1 : 0)
+        for (path, number) in before where try IPSetting.read(path) != number {
+            try IPSetting.write(path, number)
         }
     }
 
     private static func keepingAdvertised(
-        _ links: [InterfaceName], _ body: () throws(SysctlError) -> Void
-    ) throws(SysctlError) {
-        var changed: [FilePath] = []
+        _ links: [InterfaceName], _ body: () throws(IPSettingError) -> Void
+    ) throws(IPSettingError) {
+        var changed: [String] = []
         for link in links {
-            let path = Sysctl.path(isIPv4: false, link.description, "accept_ra")
-            guard try Sysctl.read(path) == 1 else { continue }
-            try Sysctl.write(path, 2)
+            let path = IPSetting.path(isIPv4: false, link.description, "accept_ra")
+            guard try IPSetting.read(path) == 1 else { continue }
+            try IPSetting.write(path, 2)
             changed.append(path)
         }
-        var failure: SysctlError?
-        do throws(SysctlError) { try body() } catch { failure = error }
-        for path in changed { try Sysctl.write(path, 1) }
+        var failure: IPSettingError?
+        do throws(IPSettingError) { try body() } catch { failure = error }
+        for path in changed { try IPSetting.write(path, 1) }
         if let failure { throw failure }
     }
 }

@@ -29,7 +29,7 @@ struct NodeSight: Sendable {
         }
         let marked = Set(listing.marks.keys)
         let others = wanted.intersection(listing.bridges.keys)
-        let (ipv6, forwarding) = try location.runSysctl { () throws(SysctlError) in
+        let (ipv6, forwarding) = try location.runSysctl { () throws(IPSettingError) in
             let ipv6: IPv6Forwarding
             if let assuming { ipv6 = assuming } else { ipv6 = try IPv6Forwarding.probe() }
             return (ipv6, try ForwardingSight(marked: marked, others: others, ipv6))

@@ -4,7 +4,7 @@ internal import SystemPackage
 /// Why routers could not be looked at or made so.
 enum RouterError: Error, Hashable, CustomStringConvertible {
     case netlink(NetlinkError)
-    case sysctl(SysctlError)
+    case sysctl(IPSettingError)
     /// The network namespace cannot be entered.
     case location(Errno)
 
@@ -20,12 +20,12 @@ enum RouterError: Error, Hashable, CustomStringConvertible {
 extension NetworkLocation {
     /// Runs a call on /proc/sys there.
     func runSysctl<Value: Sendable>(
-        _ body: @Sendable () throws(SysctlError) -> Value
+        _ body: @Sendable () throws(IPSettingError) -> Value
     ) throws(RouterError) -> Value {
-        let outcome: Result<Value, SysctlError>
+        let outcome: Result<Value, IPSettingError>
         do throws(Errno) {
-            outcome = try run { () -> Result<Value, SysctlError> in
-                do throws(SysctlError) { return .success(try body()) } catch { return .failure(error) }
+            outcome = try run { () -> Result<Value, IPSettingError> in
+                do throws(IPSettingError) { return .success(try body()) } catch { return .failure(error) }
             }
         } catch {
             throw .location(error)

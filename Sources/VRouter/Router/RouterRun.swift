@@ -110,9 +110,9 @@ struct RouterRun: ~Copyable {
         guard !due.isEmpty else { return }
         let (advertised, ipv6) = (sight.advertised, sight.ipv6)
         let items = due.map(\.1)
-        let outcomes = try location.runSysctl { () throws(SysctlError) in
-            items.map { item -> SysctlError? in
-                do throws(SysctlError) {
+        let outcomes = try location.runSysctl { () throws(IPSettingError) in
+            items.map { item -> IPSettingError? in
+                do throws(IPSettingError) {
                     try ForwardingSwitch.set(item, isOn: isOn, ipv6, advertised: advertised)
                     return nil
                 } catch {
