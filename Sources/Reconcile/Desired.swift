@@ -72,7 +72,8 @@ public struct Desired: Sendable {
             .sorted { ($0.from, $0.reference.target) < ($1.from, $1.reference.target) }
     }
 
-    private static func collect<Kind: ResourceKind>(_ kind: Kind, _ desired: Desired, into known: inout Set<ResourceID>) {
+    private static func collect<Kind: ResourceKind>(_ kind: Kind, _ desired: Desired, into known: inout Set<ResourceID>)
+    {
         for name in desired.specs(of: Kind.self).keys { known.insert(Kind.id(name)) }
     }
 }

@@ -46,7 +46,8 @@ extension Diagnostics {
         _ target: ResourceID, from: ResourceID, at position: Position?, among names: [String]
     ) {
         report(
-            at: position ?? Position(file: "manifest", line: 0, column: 0), width: target.name.count, "\(from) needs \(target), which the manifest does not have",
+            at: position ?? Position(file: "manifest", line: 0, column: 0), width: target.name.count,
+            "\(from) needs \(target), which the manifest does not have",
             hint: Fields.suggestion(for: target.name, in: names))
     }
 }

@@ -9,7 +9,8 @@ public struct Section: Sendable {
 
     public init(
         _ key: String,
-        decode: @escaping @Sendable (_ entry: ManifestEntry, _ desired: inout Desired, _ diagnostics: Diagnostics) -> Void
+        decode:
+            @escaping @Sendable (_ entry: ManifestEntry, _ desired: inout Desired, _ diagnostics: Diagnostics) -> Void
     ) {
         self.key = key
         self.decode = decode

@@ -52,8 +52,9 @@ enum RandomWork {
             length = min(length, size - offset)
             let kinds: [DiskRequest.Operation] = [.write, .write, .write, .read, .writeZeroes, .discard]
             let kind = kinds[Int(random.next() % 6)]
-            items.append(Item(
-                kind: kind, offset: offset, length: length, fill: UInt8.random(in: 1...255, using: &random)))
+            items.append(
+                Item(
+                    kind: kind, offset: offset, length: length, fill: UInt8.random(in: 1...255, using: &random)))
             offset += length + Int.random(in: 0..<(size / 512 / 8), using: &random) * 512
         }
         return items

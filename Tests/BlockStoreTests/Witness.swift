@@ -64,8 +64,10 @@ enum Witness {
     }
 
     /// Runs qemu-io commands on an image.
-    static func io(_ path: FilePath, format: String = "qcow2", _ commands: String...,
-                   at location: SourceLocation = #_sourceLocation) throws {
+    static func io(
+        _ path: FilePath, format: String = "qcow2", _ commands: String...,
+        at location: SourceLocation = #_sourceLocation
+    ) throws {
         let outcome = try run("qemu-io", ["-f", format] + commands.flatMap { ["-c", $0] } + [path.string])
         let good = outcome.status == 0 && !outcome.output.contains("verification failed")
         #expect(good, "\(commands): \(outcome.output)", sourceLocation: location)

@@ -17,7 +17,8 @@ struct ReconcilerTests {
         desired.add(ToyKind<Ground>.self, "g", "flat", at: here)
         for name in ["w1", "w2"] {
             desired.add(
-                ToyKind<Wall>.self, name, "brick", references: [Reference(ResourceID("ground", "g"), at: here)], at: here)
+                ToyKind<Wall>.self, name, "brick", references: [Reference(ResourceID("ground", "g"), at: here)],
+                at: here)
         }
         desired.add(
             ToyKind<Roof>.self, "r", "slate", references: [Reference(ResourceID("wall", "w2"), at: here)], at: here)
@@ -28,7 +29,8 @@ struct ReconcilerTests {
         let first = await reconciler.apply(house())
         #expect(first.exitCode == 0)
         #expect(first.plan.exitCode == 2)
-        #expect(node.contents.withLock(\.log) == ["create ground/g", "create wall/w1", "create wall/w2", "create roof/r"])
+        #expect(
+            node.contents.withLock(\.log) == ["create ground/g", "create wall/w1", "create wall/w2", "create roof/r"])
         let second = await reconciler.apply(house())
         #expect(second.performed.isEmpty)
         #expect(second.exitCode == 0)
@@ -44,7 +46,8 @@ struct ReconcilerTests {
         }
         let report = await reconciler.apply(Desired())
         #expect(report.exitCode == 0)
-        #expect(node.contents.withLock(\.log) == ["delete roof/r", "delete wall/w2", "delete wall/w1", "delete ground/g"])
+        #expect(
+            node.contents.withLock(\.log) == ["delete roof/r", "delete wall/w2", "delete wall/w1", "delete ground/g"])
         #expect(node.contents.withLock { $0.values["wall"] } == ["neighbour": "wood"])
     }
 

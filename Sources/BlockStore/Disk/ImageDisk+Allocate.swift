@@ -3,8 +3,9 @@ import SystemPackage
 /// Filling new clusters: copy-up and data first, the mapping when all of it is in the file.
 extension ImageDisk {
     func startPart(_ allocation: Allocation, for operation: Int, data: UnsafeMutableRawPointer, _ length: Int) {
-        let index = parts.take(Part(
-            allocation: allocation, operation: operation, stage: .write, data: data, length: length))
+        let index = parts.take(
+            Part(
+                allocation: allocation, operation: operation, stage: .write, data: data, length: length))
         if allocation.head == 0 && allocation.tail == 0 {
             writeData(index)
         } else if allocation.showsBacking {

@@ -9,9 +9,11 @@ extension ImageDisk {
     func startRead(
         _ owner: Transfer.Owner, layer: Int, at offset: HostOffset, into bytes: UnsafeMutableRawPointer, _ length: Int
     ) {
-        let index = transfers.take(Transfer(
-            owner: owner, file: chain.files[layer].descriptor.raw, isWrite: false, bytes: bytes, offset: offset.bytes,
-            length: length))
+        let index = transfers.take(
+            Transfer(
+                owner: owner, file: chain.files[layer].descriptor.raw, isWrite: false, bytes: bytes,
+                offset: offset.bytes,
+                length: length))
         submit(index)
     }
 
@@ -21,9 +23,10 @@ extension ImageDisk {
         _ owner: Transfer.Owner, at offset: HostOffset, from bytes: UnsafeMutableRawPointer, _ length: Int,
         isDurable: Bool = false
     ) {
-        let index = transfers.take(Transfer(
-            owner: owner, file: topFile, isWrite: true, isDurable: isDurable, bytes: bytes, offset: offset.bytes,
-            length: length))
+        let index = transfers.take(
+            Transfer(
+                owner: owner, file: topFile, isWrite: true, isDurable: isDurable, bytes: bytes, offset: offset.bytes,
+                length: length))
         if recorder != nil { recordWrite(index) }
         submit(index)
     }
@@ -43,8 +46,10 @@ extension ImageDisk {
 
     /// Starts an operation without bytes: a sync, or a change of space.
     func startOther(_ owner: Transfer.Owner, at offset: UInt64 = 0, _ length: Int = 0) -> UInt32 {
-        UInt32(transfers.take(Transfer(
-            owner: owner, file: topFile, isWrite: true, bytes: zeroes, offset: offset, length: length)))
+        UInt32(
+            transfers.take(
+                Transfer(
+                    owner: owner, file: topFile, isWrite: true, bytes: zeroes, offset: offset, length: length)))
     }
 
     private func recordWrite(_ index: Int) {
@@ -60,8 +65,9 @@ extension ImageDisk {
         let transfer = transfers.slot(Int(tag))
         transfer.pointee.event = nextEvent
         nextEvent += 1
-        recorder?(.zeroBegan(
-            id: transfer.pointee.event, offset: transfer.pointee.offset, length: transfer.pointee.length))
+        recorder?(
+            .zeroBegan(
+                id: transfer.pointee.event, offset: transfer.pointee.offset, length: transfer.pointee.length))
     }
 
     func transferEnded(_ index: Int, _ result: Int32) {

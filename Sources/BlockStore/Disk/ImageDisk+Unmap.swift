@@ -11,7 +11,8 @@ extension ImageDisk {
             let within = Int(offset & image.geometry.clusterMask)
             // The disk may end within its last cluster, which is then whole.
             let reachesEnd = offset + UInt64(left) == length
-            let whole = reachesEnd
+            let whole =
+                reachesEnd
                 ? Int(image.geometry.clusters(for: UInt64(left))) << image.geometry.clusterBits
                 : left & ~(clusterBytes - 1)
             if within != 0 || whole == 0 {

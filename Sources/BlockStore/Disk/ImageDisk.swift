@@ -69,9 +69,10 @@ final class ImageDisk: Disk {
     // MARK: Requests
 
     override func submit(_ request: DiskRequest, for client: DiskClient) {
-        let index = operations.take(Operation(
-            kind: request.operation, isDurable: request.durable, client: .passUnretained(client), tag: request.tag,
-            epoch: epochs.enter(), offset: request.offset, length: request.length, bytes: request.buffer))
+        let index = operations.take(
+            Operation(
+                kind: request.operation, isDurable: request.durable, client: .passUnretained(client), tag: request.tag,
+                epoch: epochs.enter(), offset: request.offset, length: request.length, bytes: request.buffer))
         if let error = refusal(request) {
             fail(index, error)
         } else {

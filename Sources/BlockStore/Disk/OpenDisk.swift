@@ -36,8 +36,9 @@ final class OpenDisk: Sendable {
             }
             return OpenDisk(disk, on: loop)
         }
-        let chain = Handover(value: try BackingChain.open(
-            root: root, name: name, format: format, access: access, budget: mappingBudget))
+        let chain = Handover(
+            value: try BackingChain.open(
+                root: root, name: name, format: format, access: access, budget: mappingBudget))
         let disk = await loop.run { loop in
             guard case .qcow2(let image) = chain.value.layers.first else {
                 preconditionFailure("a qcow2 chain begins with an image")

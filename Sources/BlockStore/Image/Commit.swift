@@ -54,8 +54,9 @@ extension Image {
         collectMappings(commit)
         collectL1(commit)
         if commit.places != durable {
-            commit.writes.append(Commit.Write(
-                phase: .places, at: HostOffset(bytes: TablePlaces.start), bytes: commit.places.encoded))
+            commit.writes.append(
+                Commit.Write(
+                    phase: .places, at: HostOffset(bytes: TablePlaces.start), bytes: commit.places.encoded))
         }
         return commit
     }
@@ -64,19 +65,21 @@ extension Image {
         commit.blocks = refcounts.takeDirtyBlocks()
         for item in commit.blocks {
             guard let block = refcounts.blocks[item.index] else { continue }
-            commit.writes.append(Commit.Write(
-                phase: .refcountBlocks,
-                at: HostOffset(bytes: block.offset.bytes + UInt64(item.range.lowerBound)),
-                bytes: Array(block.bytes[item.range])))
+            commit.writes.append(
+                Commit.Write(
+                    phase: .refcountBlocks,
+                    at: HostOffset(bytes: block.offset.bytes + UInt64(item.range.lowerBound)),
+                    bytes: Array(block.bytes[item.range])))
         }
         commit.table = refcounts.takeDirtyTable()
         guard let table = commit.table else { return }
         var bytes: [UInt8] = []
         bytes.reserveCapacity(table.range.count * 8)
         for index in table.range { bytes.append(bigEndian: refcounts.table[index]) }
-        commit.writes.append(Commit.Write(
-            phase: .refcountTable,
-            at: HostOffset(bytes: refcounts.tableOffset.bytes + UInt64(table.range.lowerBound) * 8), bytes: bytes))
+        commit.writes.append(
+            Commit.Write(
+                phase: .refcountTable,
+                at: HostOffset(bytes: refcounts.tableOffset.bytes + UInt64(table.range.lowerBound) * 8), bytes: bytes))
         guard table.hasMoved else { return }
         setTables { header in
             header.refcountTableOffset = refcounts.tableOffset
@@ -87,8 +90,9 @@ extension Image {
         var between = durable
         between.refcountTableOffset = refcounts.tableOffset
         between.refcountTableClusters = refcounts.tableClusters
-        commit.writes.append(Commit.Write(
-            phase: .refcountTablePlace, at: HostOffset(bytes: TablePlaces.start), bytes: between.encoded))
+        commit.writes.append(
+            Commit.Write(
+                phase: .refcountTablePlace, at: HostOffset(bytes: TablePlaces.start), bytes: between.encoded))
     }
 
     private func collectMappings(_ commit: Commit) {
@@ -102,8 +106,10 @@ extension Image {
             if committingTables.contains(table) {
                 let start = Int(geometry.offsetInTable(item.slice))
                 whole[table]?.withUnsafeMutableBytes { buffer in
-                    cache.copy(item.slot, to: UnsafeMutableRawBufferPointer(
-                        rebasing: buffer[start..<start + geometry.sliceBytes]))
+                    cache.copy(
+                        item.slot,
+                        to: UnsafeMutableRawBufferPointer(
+                            rebasing: buffer[start..<start + geometry.sliceBytes]))
                 }
                 continue
             }

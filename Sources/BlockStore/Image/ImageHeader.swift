@@ -44,8 +44,10 @@ struct ImageHeader: Equatable, Sendable {
     var backingFile: String?
     var extensions: [HeaderExtension] = []
 
-    init(geometry: Geometry, size: UInt64, l1Size: UInt32, l1Offset: HostOffset,
-         refcountTableOffset: HostOffset, refcountTableClusters: UInt32) {
+    init(
+        geometry: Geometry, size: UInt64, l1Size: UInt32, l1Offset: HostOffset,
+        refcountTableOffset: HostOffset, refcountTableClusters: UInt32
+    ) {
         self.geometry = geometry
         self.size = size
         self.l1Size = l1Size

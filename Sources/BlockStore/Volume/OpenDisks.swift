@@ -67,8 +67,9 @@ public actor OpenDisks {
         _ place: VolumePlace, _ loop: StorageLoop, _ commitDelay: Duration
     ) async -> Result<OpenDisk, ImageError> {
         do throws(ImageError) {
-            return .success(try await OpenDisk.open(
-                root: place.root, name: place.file, format: place.format, on: loop, commitDelay: commitDelay))
+            return .success(
+                try await OpenDisk.open(
+                    root: place.root, name: place.file, format: place.format, on: loop, commitDelay: commitDelay))
         } catch {
             return .failure(error)
         }

@@ -19,10 +19,13 @@ extension NetlinkSocket {
         }
         var generation: UInt32?
         do throws(NetlinkError) {
-            for case let error? in try self.request(request, onReply: { _, message in
-                for attribute in message.attributes(after: nfgenmsg.self)
-                where attribute.type == Int(NFTA_GEN_ID.rawValue) { generation = attribute.bigEndian() }
-            }) { throw error }
+            for case let error? in try self.request(
+                request,
+                onReply: { _, message in
+                    for attribute in message.attributes(after: nfgenmsg.self)
+                    where attribute.type == Int(NFTA_GEN_ID.rawValue) { generation = attribute.bigEndian() }
+                })
+            { throw error }
         } catch {
             throw .netlink(error)
         }
@@ -145,7 +148,8 @@ extension NetlinkSocket {
     }
 
     private mutating func readChains(_ table: NFTable) throws(NetlinkError) -> [NFChain] {
-        try dump(NFT_MSG_GETCHAIN, table, operation: "list nftables chains", Int(NFTA_CHAIN_TABLE.rawValue)) { message in
+        try dump(NFT_MSG_GETCHAIN, table, operation: "list nftables chains", Int(NFTA_CHAIN_TABLE.rawValue)) {
+            message in
             var name = ""
             var isOurs = false
             var kind: String?
@@ -183,7 +187,8 @@ extension NetlinkSocket {
             guard let start = message.start, let rule = nftnl_rule_alloc() else { return nil }
             defer { nftnl_rule_free(rule) }
             guard nftnl_rule_nlmsg_parse(start, rule) >= 0,
-                let owner = nftnl_rule_get_str(rule, UInt16(NFTNL_RULE_TABLE.rawValue)), String(cString: owner) == table.name,
+                let owner = nftnl_rule_get_str(rule, UInt16(NFTNL_RULE_TABLE.rawValue)),
+                String(cString: owner) == table.name,
                 let chain = nftnl_rule_get_str(rule, UInt16(NFTNL_RULE_CHAIN.rawValue))
             else { return nil }
             return (String(cString: chain), NFRule(reading: rule))

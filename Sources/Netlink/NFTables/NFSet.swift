@@ -119,7 +119,9 @@ public struct NFKey: Hashable, Sendable {
     /// The bytes, copied.
     public var bytes: [UInt8] { withBytes { Array($0) } }
 
-    public static func == (left: NFKey, right: NFKey) -> Bool { left.storage == right.storage && left.count == right.count }
+    public static func == (left: NFKey, right: NFKey) -> Bool {
+        left.storage == right.storage && left.count == right.count
+    }
 
     public func hash(into hasher: inout Hasher) {
         hasher.combine(storage.0)

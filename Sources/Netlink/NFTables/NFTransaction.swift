@@ -211,7 +211,9 @@ private enum RulePayload {
             guard let header else { return }
             nftnl_rule_nlmsg_build_payload(header, made)
             let skipped = MemoryLayout<nlmsghdr>.size + MemoryLayout<nfgenmsg>.size
-            body(UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(buffer)[skipped..<Int(header.pointee.nlmsg_len)]))
+            body(
+                UnsafeRawBufferPointer(
+                    rebasing: UnsafeRawBufferPointer(buffer)[skipped..<Int(header.pointee.nlmsg_len)]))
         }
     }
 }

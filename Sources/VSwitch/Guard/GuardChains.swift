@@ -8,7 +8,8 @@ enum GuardChains {
     static let entry = NFChain(
         "guard", hook: NFChain.Hook(.filter, .prerouting, priority: -300),
         rules: [
-            NFRule([port, .lookup(0, set: "ports", isInverted: true), .verdict(.accept)], comment: "not a port of ours"),
+            NFRule(
+                [port, .lookup(0, set: "ports", isInverted: true), .verdict(.accept)], comment: "not a port of ours"),
             drop("another's MAC", [port, Ether.source(into: 4), .lookup(0, set: "bindm", isInverted: true)]),
             dispatch(EtherType.arp, to: "check_arp"),
             dispatch(EtherType.ipv4, to: "check_ipv4"),

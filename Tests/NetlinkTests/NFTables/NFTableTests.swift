@@ -22,7 +22,11 @@ private func sample(ports: Int) -> NFTable {
             NFChain(
                 "entry", hook: NFChain.Hook(.filter, .forward, priority: -10, accepts: false),
                 rules: [
-                    NFRule([.conntrack(.state, into: 0), .mask(0, [6, 0, 0, 0]), .compare(0, .notEqual, [0, 0, 0, 0]), .counter, .verdict(.accept)], comment: "known flows"),
+                    NFRule(
+                        [
+                            .conntrack(.state, into: 0), .mask(0, [6, 0, 0, 0]), .compare(0, .notEqual, [0, 0, 0, 0]),
+                            .counter, .verdict(.accept),
+                        ], comment: "known flows"),
                     NFRule([.meta(.inputInterface, into: 0), .verdictMap(0, set: "verdicts")]),
                     NFRule([
                         .meta(.inputInterface, into: 0), .payload(.link, offset: 6, length: 6, into: 4),
@@ -46,7 +50,11 @@ private func sample(ports: Int) -> NFTable {
                 ]),
             NFChain(
                 "outward", hook: NFChain.Hook(.nat, .postrouting, priority: 100),
-                rules: [NFRule([.meta(.outputInterface, into: 0), .compare(0, .equal, NFKey(.interface(lo)).bytes), .masquerade])]),
+                rules: [
+                    NFRule([
+                        .meta(.outputInterface, into: 0), .compare(0, .equal, NFKey(.interface(lo)).bytes), .masquerade,
+                    ])
+                ]),
         ])
 }
 
@@ -168,7 +176,8 @@ struct NFTableTests {
                 .commit(from: nil, to: good, generation: try socket.nftablesGeneration(), on: &socket)
             var bad = good
             bad.chains["entry"]?.rules.append(
-                NFRule([.meta(.inputInterface, into: 0), .lookup(0, set: "nowhere", isInverted: false)], comment: "lost"))
+                NFRule(
+                    [.meta(.inputInterface, into: 0), .lookup(0, set: "nowhere", isInverted: false)], comment: "lost"))
             do {
                 try NFTableChange(from: good, to: bad)
                     .commit(from: good, to: bad, generation: try socket.nftablesGeneration(), on: &socket)

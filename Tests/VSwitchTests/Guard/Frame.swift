@@ -33,7 +33,9 @@ struct Frame {
         let udp = udp + Array(repeating: 0, count: 24)
         let header: [UInt8] = [0x45, 0] + big(UInt16(20 + udp.count)) + [0, 0, 0, 0, 64, 17, 0, 0]
         var whole = header + ip(source) + [255, 255, 255, 255]
-        let sum = stride(from: 0, to: 20, by: 2).reduce(UInt32(0)) { $0 + UInt32(whole[$1]) << 8 + UInt32(whole[$1 + 1]) }
+        let sum = stride(from: 0, to: 20, by: 2).reduce(UInt32(0)) {
+            $0 + UInt32(whole[$1]) << 8 + UInt32(whole[$1 + 1])
+        }
         let folded = ~UInt16(truncatingIfNeeded: (sum & 0xffff) + (sum >> 16))
         whole.replaceSubrange(10..<12, with: big(folded))
         return whole + udp

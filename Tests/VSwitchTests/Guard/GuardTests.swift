@@ -60,7 +60,9 @@ struct GuardTests {
     private func witness(_ stage: Stage, _ frames: [Frame]) async throws {
         let script = #filePath.split(separator: "/").dropLast().map { "/" + $0 }.joined() + "/frames.py"
         // The last frame tells the witness that all have been sent.
-        let last = Frame("end", passes: true, Frame.ethernet(from: stage.nicA.mac, type: 0x0806, Frame.arp(mac: stage.nicA.mac, address: "0.0.0.0")))
+        let last = Frame(
+            "end", passes: true,
+            Frame.ethernet(from: stage.nicA.mac, type: 0x0806, Frame.arp(mac: stage.nicA.mac, address: "0.0.0.0")))
         let input = (frames + [last]).map(\.line).joined(separator: "\n")
         let seen = try await output(
             of: ["sh", "-c", "printf '%s\\n' \"$0\" | python3 \(script) \(stage.a.name) \(stage.b.name)", input])
@@ -82,35 +84,83 @@ struct GuardTests {
                 stage,
                 [
                     Frame("ipv4", passes: true, v4(Frame.ipv4(from: "10.0.0.1", udp: plain))),
-                    Frame("ipv4-another's-mac", passes: false, v4(Frame.ipv4(from: "10.0.0.1", udp: plain), mac: other)),
+                    Frame(
+                        "ipv4-another's-mac", passes: false, v4(Frame.ipv4(from: "10.0.0.1", udp: plain), mac: other)),
                     Frame("ipv4-another's-address", passes: false, v4(Frame.ipv4(from: "10.0.0.2", udp: plain))),
                     Frame("ipv4-no-address", passes: false, v4(Frame.ipv4(from: "0.0.0.0", udp: plain))),
-                    Frame("dhcp-client", passes: true, v4(Frame.ipv4(from: "0.0.0.0", udp: Frame.udp(from: 68, to: 67)))),
-                    Frame("dhcp-server", passes: false, v4(Frame.ipv4(from: "10.0.0.1", udp: Frame.udp(from: 67, to: 68)))),
-                    Frame("arp", passes: true, Frame.ethernet(from: own, type: 0x0806, Frame.arp(mac: own, address: "10.0.0.1"))),
-                    Frame("arp-probe", passes: true, Frame.ethernet(from: own, type: 0x0806, Frame.arp(mac: own, address: "0.0.0.0"))),
+                    Frame(
+                        "dhcp-client", passes: true, v4(Frame.ipv4(from: "0.0.0.0", udp: Frame.udp(from: 68, to: 67)))),
+                    Frame(
+                        "dhcp-server", passes: false, v4(Frame.ipv4(from: "10.0.0.1", udp: Frame.udp(from: 67, to: 68)))
+                    ),
+                    Frame(
+                        "arp", passes: true,
+                        Frame.ethernet(from: own, type: 0x0806, Frame.arp(mac: own, address: "10.0.0.1"))),
+                    Frame(
+                        "arp-probe", passes: true,
+                        Frame.ethernet(from: own, type: 0x0806, Frame.arp(mac: own, address: "0.0.0.0"))),
                     Frame(
                         "arp-another's-address", passes: false,
                         Frame.ethernet(
                             from: own, type: 0x0806, Frame.arp(mac: own, address: "10.0.0.2", operation: 2))),
-                    Frame("arp-another's-mac", passes: false, Frame.ethernet(from: own, type: 0x0806, Frame.arp(mac: other, address: "10.0.0.1"))),
-                    Frame("arp-not-ipv4", passes: false, Frame.ethernet(from: own, type: 0x0806, [0, 1, 0x86, 0xdd, 6, 16])),
+                    Frame(
+                        "arp-another's-mac", passes: false,
+                        Frame.ethernet(from: own, type: 0x0806, Frame.arp(mac: other, address: "10.0.0.1"))),
+                    Frame(
+                        "arp-not-ipv4", passes: false,
+                        Frame.ethernet(from: own, type: 0x0806, [0, 1, 0x86, 0xdd, 6, 16])),
                     Frame("ipv6", passes: true, v6(Frame.ipv6(from: "fd00::1", 17, plain))),
                     Frame("ipv6-link-local", passes: true, v6(Frame.ipv6(from: link, 17, plain))),
                     Frame("ipv6-another's-address", passes: false, v6(Frame.ipv6(from: "fd00::2", 17, plain))),
                     Frame("ipv6-another's-link-local", passes: false, v6(Frame.ipv6(from: "fe80::1", 17, plain))),
-                    Frame("solicitation", passes: true, v6(Frame.ipv6(from: "fd00::1", 58, Frame.neighbour(135, target: "fd00::2", option: 1, mac: own)))),
-                    Frame("solicitation-another's-mac", passes: false, v6(Frame.ipv6(from: "fd00::1", 58, Frame.neighbour(135, target: "fd00::2", option: 1, mac: other)))),
-                    Frame("advertisement", passes: true, v6(Frame.ipv6(from: "fd00::1", 58, Frame.neighbour(136, target: "fd00::1", option: 2, mac: own)))),
-                    Frame("advertisement-another's-address", passes: false, v6(Frame.ipv6(from: "fd00::1", 58, Frame.neighbour(136, target: "fd00::2", option: 2, mac: own)))),
-                    Frame("advertisement-another's-mac", passes: false, v6(Frame.ipv6(from: "fd00::1", 58, Frame.neighbour(136, target: "fd00::1", option: 2, mac: other)))),
-                    Frame("duplicate-detection", passes: true, v6(Frame.ipv6(from: "::", 58, Frame.neighbour(135, target: "fd00::1")))),
-                    Frame("duplicate-detection-of-another's", passes: false, v6(Frame.ipv6(from: "::", 58, Frame.neighbour(135, target: "fd00::2")))),
-                    Frame("router-advertisement", passes: false, v6(Frame.ipv6(from: link, 58, [134] + Array(repeating: 0, count: 15)))),
-                    Frame("redirect", passes: false, v6(Frame.ipv6(from: link, 58, [137] + Array(repeating: 0, count: 39)))),
-                    Frame("dhcpv6-server", passes: false, v6(Frame.ipv6(from: link, 17, Frame.udp(from: 547, to: 546)))),
-                    Frame("tagged", passes: false, Frame.ethernet(from: own, type: 0x8100, [0, 5, 8, 0] + Frame.ipv4(from: "10.0.0.1", udp: plain))),
-                    Frame("tagged-twice", passes: false, Frame.ethernet(from: own, type: 0x88a8, [0, 5, 0x81, 0, 0, 6, 8, 0] + Frame.ipv4(from: "10.0.0.1", udp: plain))),
+                    Frame(
+                        "solicitation", passes: true,
+                        v6(
+                            Frame.ipv6(
+                                from: "fd00::1", 58, Frame.neighbour(135, target: "fd00::2", option: 1, mac: own)))),
+                    Frame(
+                        "solicitation-another's-mac", passes: false,
+                        v6(
+                            Frame.ipv6(
+                                from: "fd00::1", 58, Frame.neighbour(135, target: "fd00::2", option: 1, mac: other)))),
+                    Frame(
+                        "advertisement", passes: true,
+                        v6(
+                            Frame.ipv6(
+                                from: "fd00::1", 58, Frame.neighbour(136, target: "fd00::1", option: 2, mac: own)))),
+                    Frame(
+                        "advertisement-another's-address", passes: false,
+                        v6(
+                            Frame.ipv6(
+                                from: "fd00::1", 58, Frame.neighbour(136, target: "fd00::2", option: 2, mac: own)))),
+                    Frame(
+                        "advertisement-another's-mac", passes: false,
+                        v6(
+                            Frame.ipv6(
+                                from: "fd00::1", 58, Frame.neighbour(136, target: "fd00::1", option: 2, mac: other)))),
+                    Frame(
+                        "duplicate-detection", passes: true,
+                        v6(Frame.ipv6(from: "::", 58, Frame.neighbour(135, target: "fd00::1")))),
+                    Frame(
+                        "duplicate-detection-of-another's", passes: false,
+                        v6(Frame.ipv6(from: "::", 58, Frame.neighbour(135, target: "fd00::2")))),
+                    Frame(
+                        "router-advertisement", passes: false,
+                        v6(Frame.ipv6(from: link, 58, [134] + Array(repeating: 0, count: 15)))),
+                    Frame(
+                        "redirect", passes: false,
+                        v6(Frame.ipv6(from: link, 58, [137] + Array(repeating: 0, count: 39)))),
+                    Frame(
+                        "dhcpv6-server", passes: false, v6(Frame.ipv6(from: link, 17, Frame.udp(from: 547, to: 546)))),
+                    Frame(
+                        "tagged", passes: false,
+                        Frame.ethernet(
+                            from: own, type: 0x8100, [0, 5, 8, 0] + Frame.ipv4(from: "10.0.0.1", udp: plain))),
+                    Frame(
+                        "tagged-twice", passes: false,
+                        Frame.ethernet(
+                            from: own, type: 0x88a8,
+                            [0, 5, 0x81, 0, 0, 6, 8, 0] + Frame.ipv4(from: "10.0.0.1", udp: plain))),
                     Frame("lldp", passes: false, Frame.ethernet(from: own, type: 0x88cc, [2, 7, 4])),
                 ])
         }
@@ -125,11 +175,23 @@ struct GuardTests {
                 stage,
                 [
                     Frame("ipv4", passes: true, v4(Frame.ipv4(from: "10.0.0.77", udp: plain), mac: own)),
-                    Frame("another's-mac", passes: false, v4(Frame.ipv4(from: "10.0.0.77", udp: plain), mac: stage.nicB.mac)),
-                    Frame("dhcp-server", passes: false, v4(Frame.ipv4(from: "10.0.0.77", udp: Frame.udp(from: 67, to: 68)), mac: own)),
-                    Frame("ipv6", passes: true, Frame.ethernet(from: own, type: 0x86dd, Frame.ipv6(from: "fd00::77", 17, plain))),
-                    Frame("router-advertisement", passes: false, Frame.ethernet(from: own, type: 0x86dd, Frame.ipv6(from: "fe80::77", 58, [134] + Array(repeating: 0, count: 15)))),
-                    Frame("arp-another's-mac", passes: false, Frame.ethernet(from: own, type: 0x0806, Frame.arp(mac: stage.nicB.mac, address: "10.0.0.77"))),
+                    Frame(
+                        "another's-mac", passes: false,
+                        v4(Frame.ipv4(from: "10.0.0.77", udp: plain), mac: stage.nicB.mac)),
+                    Frame(
+                        "dhcp-server", passes: false,
+                        v4(Frame.ipv4(from: "10.0.0.77", udp: Frame.udp(from: 67, to: 68)), mac: own)),
+                    Frame(
+                        "ipv6", passes: true,
+                        Frame.ethernet(from: own, type: 0x86dd, Frame.ipv6(from: "fd00::77", 17, plain))),
+                    Frame(
+                        "router-advertisement", passes: false,
+                        Frame.ethernet(
+                            from: own, type: 0x86dd,
+                            Frame.ipv6(from: "fe80::77", 58, [134] + Array(repeating: 0, count: 15)))),
+                    Frame(
+                        "arp-another's-mac", passes: false,
+                        Frame.ethernet(from: own, type: 0x0806, Frame.arp(mac: stage.nicB.mac, address: "10.0.0.77"))),
                 ])
         }
     }
@@ -147,7 +209,9 @@ struct GuardTests {
             try await stage.space.run("nft", "flush", "chain", "bridge", "sdagent", "check_arp")
             #expect(await stage.node.plan(stage.desired).pending.map(\.id.description) == ["guard/bridge"])
             #expect(await stage.node.apply(stage.desired).exitCode == 0)
-            #expect(try await stage.space.run("nft", "list", "chain", "bridge", "sdagent", "check_arp").contains("another's MAC"))
+            #expect(
+                try await stage.space.run("nft", "list", "chain", "bridge", "sdagent", "check_arp").contains(
+                    "another's MAC"))
 
             #expect(await stage.node.apply(stage.desired([stage.nicB])).exitCode == 0)
             #expect(try await !stage.space.run("nft", "list", "ruleset").contains("a-net0"))
@@ -157,7 +221,9 @@ struct GuardTests {
         }
     }
 
-    @Test func `a foreign table of our name is a conflict, is not touched, and no NIC is made without its rules`() async throws {
+    @Test func `a foreign table of our name is a conflict, is not touched, and no NIC is made without its rules`()
+        async throws
+    {
         try await TestNamespace.with { space in
             try await space.run("nft", "add", "table", "bridge", "sdagent")
             let links = LinkListing(in: .namespace(space.name))
@@ -170,7 +236,10 @@ struct GuardTests {
             GuardKind.derivation.run(&desired, Diagnostics())
             let report = await node.apply(desired)
             #expect(report.exitCode == 1)
-            #expect(report.statuses.map { "\($0.id) \($0.state)" } == ["switch/blue converged", "guard/bridge conflict", "nic/a/net0 skipped"])
+            #expect(
+                report.statuses.map { "\($0.id) \($0.state)" } == [
+                    "switch/blue converged", "guard/bridge conflict", "nic/a/net0 skipped",
+                ])
             #expect(try await space.run("nft", "list", "ruleset") == "table bridge sdagent {\n}\n")
             #expect(try await !space.run("ip", "-br", "link").contains("a-net0"))
         }
