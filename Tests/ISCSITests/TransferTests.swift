@@ -236,8 +236,9 @@ func dataOut(_ length: UInt32, at offset: UInt32, sn: UInt32, tag: UInt32 = .max
             let immediate = UInt32.random(in: 0...9000, using: &random)
             let command = writeCommand(
                 expected: expected, immediate: immediate, final: Bool.random(using: &random))
-            guard var write = try? WriteTransfer(
-                command, required: UInt64.random(in: 0...70_000, using: &random), limits: limits, tagBase: 0x300)
+            guard
+                var write = try? WriteTransfer(
+                    command, required: UInt64.random(in: 0...70_000, using: &random), limits: limits, tagBase: 0x300)
             else { continue }
             var next = write.immediateKeep
             for _ in 0..<20 {

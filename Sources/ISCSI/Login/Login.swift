@@ -185,8 +185,9 @@ public struct Login: Sendable {
                 continue
             }
             // The words that answer an offer need no answer themselves (section 6.2).
-            guard ![OperationalKeys.reject, OperationalKeys.notUnderstood, OperationalKeys.irrelevant]
-                .contains(pair.value)
+            guard
+                ![OperationalKeys.reject, OperationalKeys.notUnderstood, OperationalKeys.irrelevant]
+                    .contains(pair.value)
             else { continue }
             guard settled.insert(pair.key).inserted else {
                 throw LoginRefusal(.initiatorError, "\(pair.key) is negotiated twice")

@@ -125,9 +125,10 @@ extension PersistentReservations {
             guard let held, held.type.isHeldByAll else { throw .sense(.invalidParameterField(byte: 8)) }
         }
         let victims = registrants.filter { all ? $0.port != port : $0.key == victimKey }
-        let takesOver = held.map { held in
-            held.type.isHeldByAll ? all : key(of: held.holder) == victimKey
-        } ?? false
+        let takesOver =
+            held.map { held in
+                held.type.isHeldByAll ? all : key(of: held.holder) == victimKey
+            } ?? false
         guard takesOver || !victims.isEmpty else { throw .conflict }
         generation &+= 1
         registrants.removeAll { registrant in

@@ -181,9 +181,9 @@ public struct WriteTransfer: Equatable, Sendable {
 
     /// The next burst to ask for, if one is left and the initiator may have one more R2T open. Ask until nil.
     public mutating func nextRequest() -> Request? {
-        guard fault == nil, !unsolicitedOpen, asked < wanted, r2tSent &- r2tDone < min(limits.maxOutstandingR2T, 255) else {
-            return nil
-        }
+        guard fault == nil, !unsolicitedOpen, asked < wanted,
+            r2tSent &- r2tDone < min(limits.maxOutstandingR2T, 255)
+        else { return nil }
         let length = min(limits.maxBurst, wanted - asked)
         let request = Request(r2tSN: r2tSent, targetTransferTag: tag(r2tSent), offset: asked, length: length)
         asked += length
