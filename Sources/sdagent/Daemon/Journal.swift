@@ -14,7 +14,11 @@ final class Journal: Sendable {
     /// - Parameter isDrift: the node was as it should be before, and the manifest has not changed since.
     func performed(_ id: ResourceID, _ change: Change, _ outcome: StepOutcome, isDrift: Bool) {
         guard outcome == .done else { return }
-        let fields = change.fields.prefix(8).map { "\($0.field) \($0.from ?? "none") → \($0.to ?? "none")" }
+        let fields = change.fields.prefix(8).map { field in
+            // Without an old value the new one says it all.
+            guard let from = field.from else { return field.to.map { "\(field.field) \($0)" } ?? field.field }
+            return "\(field.field) \(from) → \(field.to ?? "none")"
+        }
         let isNew = if case .create = change { true } else { false }
         let detail = isNew || fields.isEmpty ? "" : " (\(fields.joined(separator: ", ")))"
         let reason = change.reason.map { ": \($0)" } ?? ""
@@ -44,7 +48,7 @@ final class Journal: Sendable {
 
     func taken(_ manifest: LoadedManifest, resources: Int) {
         let files = manifest.sources.map(\.file).joined(separator: ", ")
-        logger.notice("the desired state is \(files): \(resources) resources")
+        logger.notice("the desired state is \(files): \(resources) resource\(resources == 1 ? "" : "s")")
     }
 
     func broken(_ mistakes: ManifestMistakes, isLastGoodKept: Bool) {
