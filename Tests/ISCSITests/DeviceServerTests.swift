@@ -79,7 +79,7 @@ import Testing
         _ = script.send("12 01 b2 00 ff 00")
         #expect(script.answer == hex(thin ? "00b20004 00e40200" : "00b20004 00000000"))
         _ = script.send("9e 10 00 00 00 00 00 00 00 00 00 00 00 20 00 00")
-        #expect(Array(script.answer[12..<16]) == hex(thin ? "0003c000" : "00030000"))
+        #expect(Array(script.answer[12..<16]) == hex(thin ? "0000c000" : "00000000"))
     }
 
     @Test func capacity() {

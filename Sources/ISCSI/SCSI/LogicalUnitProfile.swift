@@ -4,11 +4,15 @@ public struct LogicalUnitGeometry: Equatable, Sendable {
     public var blockCount: UInt64
     /// Bytes of a logical block, a power of two.
     public let blockBytes: UInt32
-    /// A physical block has 2 to this power logical ones.
+    /// A physical block has 2 to this power logical ones. 0: a file can be written block by block; that 4 KiB at a
+    /// time is better is said by the transfer length granularity (VPD page B0), which initiators take as their hint.
     public let physicalExponent: UInt8
 
+    /// The length that transfers should be a multiple of, in blocks: 4 KiB.
+    public var granularityBlocks: UInt16 { UInt16(max(1, 4096 / blockBytes)) }
+
     /// - Parameter bytes: size of the volume; a rest that fills no block cannot be reached.
-    public init(bytes: UInt64, blockBytes: UInt32 = 512, physicalExponent: UInt8 = 3) {
+    public init(bytes: UInt64, blockBytes: UInt32 = 512, physicalExponent: UInt8 = 0) {
         precondition(blockBytes >= 512 && blockBytes & (blockBytes - 1) == 0, "a block has a power of two of bytes")
         self.blockBytes = blockBytes
         self.physicalExponent = physicalExponent & 0xf

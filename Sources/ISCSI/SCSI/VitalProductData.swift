@@ -37,7 +37,7 @@ enum VitalProductPage: UInt8, CaseIterable {
         let thin = profile.provisioning == .thin
         // WSNZ: WRITE SAME of zero blocks does not mean "to the end".
         answer += [0x01, profile.maxCompareBlocks]
-        answer.append(uint16: 1 << UInt16(profile.geometry.physicalExponent))
+        answer.append(uint16: profile.geometry.granularityBlocks)
         answer.append(uint32: profile.maxTransferBlocks)
         answer.append(uint32: profile.optimalTransferBlocks)
         // Maximum prefetch length: no limit is told.
