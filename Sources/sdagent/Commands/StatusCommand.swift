@@ -18,7 +18,7 @@ struct StatusCommand: AsyncParsableCommand {
 
     func run() async throws {
         let access = NodeAccess(node)
-        var shown = ""
+        var shown: StatusDocument?
         while true {
             let status = try await access.status()
             let text = try format.output == .json ? JSONText.pretty(status) : StatusText().render(status)
@@ -27,10 +27,17 @@ struct StatusCommand: AsyncParsableCommand {
                 if status.exitCode != 0 { throw ExitCode(status.exitCode) }
                 return
             }
-            let isNew = status.resources.description != shown
-            if isNew { Terminal.out((shown.isEmpty || format.output == .json ? "" : "\n") + text) }
-            shown = status.resources.description
+            if shown.map({ !Self.isSame($0, status) }) ?? true {
+                Terminal.out((shown == nil || format.output == .json ? "" : "\n") + text)
+            }
+            shown = status
             try await Task.sleep(for: .seconds(1))
         }
+    }
+
+    /// Equal but for the time of the look.
+    private static func isSame(_ old: StatusDocument, _ new: StatusDocument) -> Bool {
+        old.resources == new.resources && old.failures == new.failures && old.daemon?.pid == new.daemon?.pid
+            && old.daemon?.manifest == new.daemon?.manifest
     }
 }
