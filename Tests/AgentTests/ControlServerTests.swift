@@ -70,22 +70,27 @@ struct ControlServerTests {
         }
     }
 
-    @Test("What is wrong with a request is said in JSON", arguments: [
-        ("GET /v1/nothing HTTP/1.1\r\n", "", 404, "nothing answers here"),
-        ("DELETE /v1/status HTTP/1.1\r\n", "", 404, "nothing answers here"),
-        ("POST /v1/apply HTTP/1.1\r\nContent-Type: application/json\r\n", "{\"files\":1}", 400, "(in files)"),
-        ("POST /v1/apply HTTP/1.1\r\nContent-Type: application/json\r\n", "{\"fi", 400, "not the JSON of a manifest"),
-        ("POST /v1/apply HTTP/1.1\r\nContent-Type: application/json\r\n", "{}", 400, "'files' is missing"),
-        ("POST /v1/apply HTTP/1.1\r\nContent-Type: application/json\r\n", "{\"files\":[]}", 400, "names no file"),
-        (
-            "POST /v1/plan HTTP/1.1\r\nContent-Type: application/json\r\n",
-            "{\"files\":[{\"file\":\"a\",\"directory\":\"b\",\"text\":\"\"}]}", 400, "not an absolute path: 'b'"
-        ),
-        ("POST /v1/plan?directory=x HTTP/1.1\r\n", "", 400, "not an absolute path: 'x'"),
-        ("POST /v1/plan HTTP/1.1\r\n", "boxes: [", 422, "the manifest has mistakes"),
-        ("POST /v1/plan HTTP/1.1\r\n", "\u{ff}", 422, "the manifest has mistakes"),
-        ("POST /v1/reconcile HTTP/1.1\r\n", "", 409, "there is no desired state yet"),
-    ])
+    @Test(
+        "What is wrong with a request is said in JSON",
+        arguments: [
+            ("GET /v1/nothing HTTP/1.1\r\n", "", 404, "nothing answers here"),
+            ("DELETE /v1/status HTTP/1.1\r\n", "", 404, "nothing answers here"),
+            ("POST /v1/apply HTTP/1.1\r\nContent-Type: application/json\r\n", "{\"files\":1}", 400, "(in files)"),
+            (
+                "POST /v1/apply HTTP/1.1\r\nContent-Type: application/json\r\n", "{\"fi", 400,
+                "not the JSON of a manifest"
+            ),
+            ("POST /v1/apply HTTP/1.1\r\nContent-Type: application/json\r\n", "{}", 400, "'files' is missing"),
+            ("POST /v1/apply HTTP/1.1\r\nContent-Type: application/json\r\n", "{\"files\":[]}", 400, "names no file"),
+            (
+                "POST /v1/plan HTTP/1.1\r\nContent-Type: application/json\r\n",
+                "{\"files\":[{\"file\":\"a\",\"directory\":\"b\",\"text\":\"\"}]}", 400, "not an absolute path: 'b'"
+            ),
+            ("POST /v1/plan?directory=x HTTP/1.1\r\n", "", 400, "not an absolute path: 'x'"),
+            ("POST /v1/plan HTTP/1.1\r\n", "boxes: [", 422, "the manifest has mistakes"),
+            ("POST /v1/plan HTTP/1.1\r\n", "\u{ff}", 422, "the manifest has mistakes"),
+            ("POST /v1/reconcile HTTP/1.1\r\n", "", 409, "there is no desired state yet"),
+        ])
     func refusals(_ head: String, _ body: String, _ status: Int, _ words: String) async throws {
         try await serve(Boxes(), try Workplace()) { client in
             let answer = try Self.exchange(client.socketPath, head, Array(body.utf8))

@@ -41,14 +41,15 @@ struct Daemon {
         let wants = Wants()
         let supervisor = Supervisor(environment: ProcessInfo.processInfo.environment)
         // They end in the reverse order: first no more requests, then no more changes, then no more I/O.
-        let services: [any Service] = (storage.map { [$0] } ?? []) + [
-            ReconcileService(agent: agent, wants: wants, supervisor: supervisor, logger: logger),
-            try KernelEvents(wants: wants, logger: logger),
-            ManifestWatch(paths: node.manifests, wants: wants),
-            Hangup(wants: wants),
-            ControlServer(agent: agent, socketPath: node.socket, logger: logger),
-            Deadline(limit: Self.shutdownLimit + .seconds(5), logger: logger),
-        ]
+        let services: [any Service] =
+            (storage.map { [$0] } ?? []) + [
+                ReconcileService(agent: agent, wants: wants, supervisor: supervisor, logger: logger),
+                try KernelEvents(wants: wants, logger: logger),
+                ManifestWatch(paths: node.manifests, wants: wants),
+                Hangup(wants: wants),
+                ControlServer(agent: agent, socketPath: node.socket, logger: logger),
+                Deadline(limit: Self.shutdownLimit + .seconds(5), logger: logger),
+            ]
         var configuration = ServiceGroupConfiguration(
             services: services.map { .init(service: $0) }, gracefulShutdownSignals: [.sigterm, .sigint], logger: quiet)
         configuration.maximumGracefulShutdownDuration = Self.shutdownLimit
