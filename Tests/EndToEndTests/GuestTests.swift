@@ -45,7 +45,10 @@ struct GuestTests {
                 try await scenario(guest, node)
                 await guest.stop()
             } catch {
+                let console = try? text(ofFile: node.directory.file("guests/vm1/console"))
+                let daemon = try? text(ofFile: node.log)
                 await guest.stop()
+                Issue.record("the guest's console:\n\(console ?? "")\nthe daemons:\n\(daemon ?? "")")
                 throw error
             }
             for image in try await output(of: ["find", node.state, "-name", "*.qcow2"]).split(separator: "\n") {
