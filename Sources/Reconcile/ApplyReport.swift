@@ -1,8 +1,12 @@
 /// What became of one pending change.
 public enum StepResult: Hashable, Sendable {
     case performed(StepOutcome)
-    /// Not attempted: something that it stands on is missing.
-    case skipped
+    /// Not attempted: what it stands on is missing.
+    case skipped(because: ResourceID)
+
+    var isSkipped: Bool {
+        if case .skipped = self { true } else { false }
+    }
 
     /// Whether another attempt in the same apply would be the same again.
     var isFinal: Bool {

@@ -5,10 +5,14 @@ public struct Reference: Hashable, Sendable {
     public let target: ResourceID
     /// Nil where the need follows from the kind, not from a word of the manifest.
     public let position: Position?
+    /// Whether nothing can be done without it. A target serves the units whose volumes are there, and lets in whom it
+    /// should, whatever became of another volume.
+    public let isVital: Bool
 
-    public init(_ target: ResourceID, at position: Position? = nil) {
+    public init(_ target: ResourceID, at position: Position? = nil, isVital: Bool = true) {
         self.target = target
         self.position = position
+        self.isVital = isVital
     }
 }
 

@@ -36,7 +36,7 @@ public struct Reconciler: Sendable {
             guard !due.isEmpty else { break }
             let results = await perform(current, Set(due.map(\.id)), desired)
             performed.merge(results) { _, new in new }
-            let touched = Set(results.filter { $0.value != .skipped }.keys.map(\.kind))
+            let touched = Set(results.filter { !$0.value.isSkipped }.keys.map(\.kind))
             guard let first = kinds.firstIndex(where: { touched.contains($0.name) }) else { break }
             current = await look(desired, again: kinds[first...], over: current)
         }
@@ -114,8 +114,9 @@ extension Reconciler {
     ) async {
         var chosen: [PlannedChange] = []
         for change in changes {
-            if desired.references(of: change.id).contains(where: { broken.contains($0.target) }) {
-                results[change.id] = .skipped
+            let missing = desired.references(of: change.id).first { $0.isVital && broken.contains($0.target) }
+            if let missing {
+                results[change.id] = .skipped(because: missing.target)
                 broken.insert(change.id)
             } else {
                 chosen.append(change)

@@ -61,7 +61,7 @@ public struct ResourceStatus: Hashable, Sendable, Codable {
     private static func unfinished(_ change: Change, _ result: StepResult?) -> (ResourceState, String) {
         switch result {
         case nil: (.pending, change.word)
-        case .skipped: (.skipped, "not attempted: something that it stands on is missing or failed")
+        case .skipped(let needed): (.skipped, "not attempted: it stands on \(needed), which is not as asked")
         case .performed(.failed(let reason)): (.failed, reason)
         case .performed(.stale(let reason)): (.failed, "the node kept changing under the apply: \(reason)")
         case .performed(.done):

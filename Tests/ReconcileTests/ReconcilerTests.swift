@@ -57,9 +57,20 @@ struct ReconcilerTests {
         #expect(report.exitCode == 1)
         #expect(report.performed[ResourceID("wall", "w1")] == .performed(.done))
         #expect(report.performed[ResourceID("wall", "w2")] == .performed(.failed("the node refuses 'w2'")))
-        #expect(report.performed[ResourceID("roof", "r")] == .skipped)
+        #expect(report.performed[ResourceID("roof", "r")] == .skipped(because: ResourceID("wall", "w2")))
         #expect(report.statuses.first { $0.id.name == "r" }?.state == .skipped)
         #expect(report.statuses.first { $0.id.name == "w2" }?.detail == "the node refuses 'w2'")
+    }
+
+    @Test func `what can do without a refused item is attempted all the same`() async {
+        node.contents.withLock { $0.refuses = ["w2"] }
+        var desired = house()
+        desired.add(
+            ToyKind<Roof>.self, "tent", "canvas", references: [Reference(ResourceID("wall", "w2"), isVital: false)])
+        let report = await reconciler.apply(desired)
+        #expect(report.performed[ResourceID("roof", "tent")] == .performed(.done))
+        #expect(report.performed[ResourceID("roof", "r")] == .skipped(because: ResourceID("wall", "w2")))
+        #expect(report.statuses.first { $0.id.name == "r" }?.detail.contains("stands on wall/w2") == true)
     }
 
     @Test func `a foreign thing in the way is a conflict, and what needs it is not attempted`() async {

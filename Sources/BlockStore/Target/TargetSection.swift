@@ -84,11 +84,11 @@ extension TargetKind {
             let isReadOnly = fields.bool("readOnly") ?? false
             fields.finish()
             guard let volume else { return nil }
-            references.append(Reference(VolumeKind.id(volume.name), at: volume.position))
+            references.append(Reference(VolumeKind.id(volume.name), at: volume.position, isVital: false))
             return (number, TargetSpec.Unit(volume: volume.name, isReadOnly: isReadOnly), entry)
         }
         guard let volume = entry.value.string(as: what, diagnostics) else { return nil }
-        references.append(Reference(VolumeKind.id(volume), at: entry.value.position))
+        references.append(Reference(VolumeKind.id(volume), at: entry.value.position, isVital: false))
         return (number, TargetSpec.Unit(volume: volume, isReadOnly: false), entry)
     }
 

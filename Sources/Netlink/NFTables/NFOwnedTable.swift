@@ -29,16 +29,31 @@ public struct NFOwnedTable: Sendable {
         return Sight(table: table, isOurs: table.comment.hasPrefix(mark), generation: sight.generation)
     }
 
+    /// How often a change is sent again after somebody committed elsewhere in the ruleset.
+    private static let attempts = 5
+
     /// Makes the table that was seen into the one that is wanted, in one transaction.
     ///
-    /// - Throws: `generationChanged` where anybody has committed since the look.
+    /// A commit of somebody else in between counts only if it touched this table: the generation is that of the whole
+    /// ruleset, our own other table included.
+    /// - Throws: `generationChanged` where the table is no longer the one that was seen.
     public func change(from seen: Sight?, to wanted: NFTable?) throws(NFError) {
         var socket = try open()
         // Who has seen no table has no generation with it; a table made meanwhile refuses the creation (EEXIST).
-        let generation: UInt32
+        var generation: UInt32
         if let seen { generation = seen.generation } else { generation = try socket.nftablesGeneration() }
-        try NFTableChange(from: seen?.table, to: wanted)
-            .commit(from: seen?.table, to: wanted, generation: generation, on: &socket)
+        let change = NFTableChange(from: seen?.table, to: wanted)
+        for _ in 1..<Self.attempts {
+            do throws(NFError) {
+                return try change.commit(from: seen?.table, to: wanted, generation: generation, on: &socket)
+            } catch {
+                guard error == .generationChanged else { throw error }
+                let again = try socket.nftablesTable(family, name)
+                guard again.table == seen?.table else { throw .generationChanged }
+                generation = again.generation
+            }
+        }
+        try change.commit(from: seen?.table, to: wanted, generation: generation, on: &socket)
     }
 
     /// Why a foreign table of the name is in the way, and what to do.

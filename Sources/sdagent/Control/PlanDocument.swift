@@ -54,7 +54,8 @@ struct ChangeDocument: Codable, Hashable, Sendable {
         case nil: (self.result, detail) = (nil, nil)
         case .performed(.done): (self.result, detail) = ("done", nil)
         case .performed(.failed(let why)), .performed(.stale(let why)): (self.result, detail) = ("failed", why)
-        case .skipped: (self.result, detail) = ("skipped", "something that it stands on is missing or failed")
+        case .skipped(let needed):
+            (self.result, detail) = ("skipped", "it stands on \(needed), which is not as asked")
         }
     }
 
