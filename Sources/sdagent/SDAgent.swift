@@ -36,19 +36,27 @@ struct SDAgent: AsyncParsableCommand {
 struct CommandError: Error, CustomStringConvertible {
     /// Whole lines.
     let description: String
+    /// What has happened, in its own type; nil where it is only a sentence.
+    let cause: (any Error)?
+    /// What is said of it where no place stands in front.
+    let message: String
 
-    init(_ sentence: String) { description = "sdagent: \(sentence)\n" }
+    init(_ sentence: String) { self.init(sentence, cause: nil) }
 
     /// Any error of ours, in its own words.
     init(_ error: any Error) {
         switch error {
         case let error as CommandError: self = error
         // Mistakes in a manifest come with places of their own in front, also those that the daemon has found.
-        case let error as ManifestMistakes: self.init(whole: error.description)
-        case let error as ControlError: self = error.mistakes.map { Self(whole: $0) } ?? Self("\(error)")
-        default: self.init("\(error)")
+        case let error as ManifestMistakes: self.init("\(error)", cause: error, lines: error.description)
+        case let error as ControlError: self.init("\(error)", cause: error, lines: error.mistakes)
+        default: self.init("\(error)", cause: error)
         }
     }
 
-    private init(whole lines: String) { description = lines }
+    private init(_ message: String, cause: (any Error)?, lines: String? = nil) {
+        self.message = message
+        self.cause = cause
+        description = lines ?? "sdagent: \(message)\n"
+    }
 }

@@ -90,11 +90,38 @@ struct ProgramTests {
                 #expect(result.output == "")
                 #expect(result.error.hasPrefix("\(node.place.manifest):1:24: error: "))
             }
-            let json = try await node.sdagent("validate", "--output", "json")
-            #expect(json.code == 1)
-            let document = try JSONText.decode(ValidationDocument.self, Array(json.output.utf8))
-            #expect(document.mistakes.map(\.line) == [1])
+            for verb in ["validate", "plan", "apply", "status"] {
+                let json = try await node.sdagent(verb, "--output", "json")
+                #expect(json.code == 1)
+                let document = try JSONText.decode(ValidationDocument.self, Array(json.output.utf8))
+                #expect(document.mistakes.map(\.line) == [1])
+            }
             #expect(FileManager.default.fileExists(atPath: node.place.state.path.string) == false)
+        }
+    }
+
+    @Test("In JSON what went wrong is told on standard output, with a daemon and without, and not only mistakes")
+    func errorsInJSON() async throws {
+        try await withNode { node in
+            try node.place.write("switches: {blue: {}}\n")
+            try "precious".write(toFile: node.place.state.path.string, atomically: true, encoding: .utf8)
+            let refused = try await node.sdagent("apply", "--output", "json")
+            #expect(refused.code == 1)
+            let reason = try JSONText.decode(ErrorDocument.self, Array(refused.output.utf8))
+            #expect(refused.error == "sdagent: \(reason.error.message)\n")
+            #expect(reason.error.message.contains("something that is not a directory stands in its way"))
+
+            try FileManager.default.removeItem(atPath: node.place.state.path.string)
+            _ = try await node.withDaemon {
+                let bad = node.place.folder + "/bad.yaml"
+                try "switches: {blue: {mtu: big}}\n".write(toFile: bad, atomically: true, encoding: .utf8)
+                for verb in ["plan", "apply"] {
+                    let json = try await node.sdagent(verb, "--output", "json", manifest: bad)
+                    #expect(json.code == 1)
+                    let document = try JSONText.decode(ValidationDocument.self, Array(json.output.utf8))
+                    #expect(document.mistakes.map(\.column) == [24])
+                }
+            }
         }
     }
 

@@ -17,7 +17,7 @@ struct ApplyCommand: AsyncParsableCommand {
     var all = false
 
     func run() async throws {
-        let apply = try await NodeAccess(node).apply()
+        let apply = try await format.telling(node) { try await NodeAccess(node).apply() }
         switch format.output {
         case .json:
             Terminal.out(try JSONText.pretty(apply))

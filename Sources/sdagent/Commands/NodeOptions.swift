@@ -48,17 +48,3 @@ struct NodeOptions: ParsableArguments {
         }
     }
 }
-
-/// How a result is printed.
-enum OutputFormat: String, ExpressibleByArgument, CaseIterable {
-    /// For a person.
-    case text
-    /// For a program; fields are only ever added.
-    case json
-}
-
-/// The choice of the form of a result.
-struct OutputOptions: ParsableArguments {
-    @Option(name: .shortAndLong, help: "How to print the result: text or json.")
-    var output = OutputFormat.text
-}

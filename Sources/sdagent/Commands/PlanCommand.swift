@@ -18,7 +18,7 @@ struct PlanCommand: AsyncParsableCommand {
     var all = false
 
     func run() async throws {
-        let plan = try await NodeAccess(node).plan()
+        let plan = try await format.telling(node) { try await NodeAccess(node).plan() }
         switch format.output {
         case .json: Terminal.out(try JSONText.pretty(plan))
         case .text: Terminal.out(PlanText(limit: all ? nil : 20).render(plan.plan))

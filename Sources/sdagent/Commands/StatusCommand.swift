@@ -20,7 +20,7 @@ struct StatusCommand: AsyncParsableCommand {
         let access = NodeAccess(node)
         var shown: StatusDocument?
         while true {
-            let status = try await access.status()
+            let status = try await format.telling(node) { try await access.status() }
             let text = try format.output == .json ? JSONText.pretty(status) : StatusText().render(status)
             guard watch else {
                 Terminal.out(text)
