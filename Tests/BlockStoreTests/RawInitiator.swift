@@ -117,6 +117,16 @@ final class RawInitiator {
         return bytes
     }
 
+    /// A WRITE (10) that announces 64 KiB of immediate data, with the first 10,000 bytes of it.
+    func sendHalfAWrite(tag: UInt32, cmdSN: UInt32) {
+        let block: [UInt8] = [0x2a, 0, 0, 0, 0, 0, 0, 0, 128, 0]
+        let data = [UInt8](repeating: 0x5a, count: 65536)
+        let whole = command(block, flags: 0xa1, tag: tag, cmdSN: cmdSN, expected: 65536, data: data)
+        // The header alone first: the rest is then received where it belongs.
+        send(Array(whole[..<48]))
+        send(Array(whole[48..<10_048]))
+    }
+
     /// TEST UNIT READY until no unit attention is left.
     func settle(_ cmdSN: inout UInt32) -> Bool {
         for _ in 0..<4 {

@@ -27,7 +27,9 @@ struct TargetKindTests {
             scratch = try Scratch()
             loop = try StorageLoop()
             disks = OpenDisks(on: loop)
-            server = await TargetServer(on: loop, disks: disks, logger: Logger(label: "test"))
+            var limits = ServeLimits()
+            limits.drain = .milliseconds(300)
+            server = await TargetServer(on: loop, disks: disks, logger: Logger(label: "test"), limits: limits)
             let address = try #require(SocketAddress(host: "127.0.0.1", port: 0))
             let free = try StreamSocket.listen(on: address, backlog: 1)
             port = try StreamSocket.localAddress(free.raw).port
@@ -81,7 +83,7 @@ struct TargetKindTests {
         }
     }
 
-    private func withNode(_ body: (Node) async throws -> Void) async throws {
+    func withNode(_ body: (Node) async throws -> Void) async throws {
         let node = try await Node()
         do {
             try await body(node)

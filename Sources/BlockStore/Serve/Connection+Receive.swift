@@ -62,7 +62,7 @@ extension Connection {
 
     func received(_ result: Int32) {
         isReceiving = false
-        guard phase == .login || phase == .fullFeature else { return }
+        guard phase == .login || phase == .fullFeature else { return letGoOfSegment() }
         guard result > 0 else {
             if result < 0, result != -Errno.connectionReset.rawValue {
                 registry.log.info("\(peer): receive failed: \(Errno(rawValue: -result))")
@@ -81,6 +81,14 @@ extension Connection {
             end += Int(result)
         }
         parse()
+    }
+
+    /// The kernel has let go of the place of a segment that nobody reads to its end any more: the task whose data it was
+    /// may end.
+    private func letGoOfSegment() {
+        guard case .data(let sink) = incoming, let slot = sink.task else { return }
+        incoming = .header
+        endIfIdle(slot)
     }
 
     /// Parses what is there, then asks for more. Called again when what it waited for has come.

@@ -50,6 +50,7 @@ extension Connection {
         guard basic.dataBytes > 0 else { return proceed(slot) }
         let task = tasks[slot]
         let keep = Int(task.pointee.write?.immediateKeep ?? 0)
+        task.pointee.stage = .receives
         task.pointee.bufferEnd = UInt32(keep)
         incoming = .data(
             DataSink(

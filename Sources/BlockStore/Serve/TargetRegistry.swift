@@ -11,6 +11,9 @@ struct ServeLimits: Sendable {
     var connectionsPerPortal = 512
     /// From accept to the full feature phase.
     var loginDeadline: Duration = .seconds(15)
+    /// How long tasks may take to end before their connections are cut, and how long after that before their unit is
+    /// given up.
+    var drain: Duration = .seconds(5)
 }
 
 /// A target as it is served: its units, who may come, where it is found. Owned by the registry.
@@ -135,9 +138,9 @@ final class TargetRegistry {
         for session in sessions(of: target) { session.attach(unit) }
     }
 
-    /// Takes a unit away. `done` is called when its last task has ended and nothing uses its disk any more.
-    func detach(_ number: UInt16, of name: String, _ done: @escaping () -> Void) {
-        guard let target = targets[name], let unit = target.units.removeValue(forKey: number) else { return done() }
+    /// Takes a unit away. When its last task has ended, nothing uses its disk any more.
+    func detach(_ number: UInt16, of name: String) -> LogicalUnit? {
+        guard let target = targets[name], let unit = target.units.removeValue(forKey: number) else { return nil }
         unit.isLeaving = true
         for session in sessions(of: target) {
             session.detach(number)
@@ -145,11 +148,26 @@ final class TargetRegistry {
         }
         announceListChange(of: target)
         // The closure keeps the unit for its tasks, which do not count references.
-        unit.whenIdle = {
-            unit.whenIdle = nil
-            done()
-        }
+        unit.whenIdle = { unit.whenIdle = nil }
         unit.checkIdle()
+        return unit
+    }
+
+    /// Closes the connections that have a task on the unit.
+    func cutConnections(on unit: LogicalUnit) {
+        closeConnections { connection in
+            connection.tasks.slots.contains { connection.tasks[$0].pointee.isOn(unit) }
+        }
+    }
+
+    /// Whether a disk works for a task on the unit.
+    func isAtWork(_ unit: LogicalUnit) -> Bool {
+        connections.values.contains { connection in
+            connection.tasks.slots.contains { slot in
+                let task = connection.tasks[slot]
+                return task.pointee.isOn(unit) && task.pointee.diskRequests > 0
+            }
+        }
     }
 
     /// Only the sessions of this target hear of it.

@@ -92,6 +92,8 @@ extension Connection {
     func asked(_ slot: UInt16) {
         let task = tasks[slot]
         if task.pointee.stage == .sends { task.pointee.stage = .receives }
+        // What a draining connection has asked for, it does not read any more.
+        if isDraining, task.pointee.stage == .receives { task.pointee.isAborted = true }
         if task.pointee.isAborted { endIfIdle(slot) }
     }
 
@@ -156,7 +158,13 @@ extension Connection {
             let stage = tasks[slot].pointee.stage
             if stage == .receives || stage == .awaitsBuffer { abort(slot) }
         }
-        if tasks.isEmpty { close() }
+        closeIfDrained()
+    }
+
+    /// Closes a draining connection once no task of it has anything to say. One that is still here may wait for the
+    /// rest of a segment, which the initiator need never send: only the closing ends that.
+    private func closeIfDrained() {
+        if tasks.slots.allSatisfy({ tasks[$0].pointee.isAborted }) { close() }
     }
 
     /// The unit is being taken away: tasks on it that wait for their data fail; those at work come to their end.
@@ -201,10 +209,13 @@ extension Connection {
         guard task.pointee.isAborted, task.pointee.diskRequests == 0 else { return }
         if phase == .closing {
             guard !isSending else { return }
-            if case .data(let sink) = incoming, sink.task == slot, isReceiving { return }
         } else {
             guard !task.pointee.isQueued, task.pointee.stage != .sends else { return }
-            if case .data(let sink) = incoming, sink.task == slot { return }
+        }
+        // While the connection reads, the rest of the segment goes where its first bytes went; afterwards only a receive
+        // in flight can still write there.
+        if case .data(let sink) = incoming, sink.task == slot {
+            guard phase != .fullFeature, !isReceiving else { return }
         }
         end(slot)
     }
@@ -225,6 +236,6 @@ extension Connection {
         if !quiescing.isEmpty {
             for quiesce in quiescing.removeValue(forKey: slot) ?? [] { quiesce.taskEnded() }
         }
-        if phase == .closing { taskEnded() } else if isDraining, tasks.isEmpty { close() }
+        if phase == .closing { taskEnded() } else if isDraining { closeIfDrained() }
     }
 }

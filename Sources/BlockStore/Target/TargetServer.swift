@@ -16,20 +16,23 @@ public actor TargetServer {
     private let registry: Confined<TargetRegistry>
     private var served: [String: TargetSpec] = [:]
     private var isStopped = false
-
-    /// How long tasks may take to end before their connections are cut.
-    private static let drainLimit = Duration.seconds(5)
+    private let drainLimit: Duration
 
     /// Serves nothing yet.
     /// - Parameters:
     ///   - loop: where connections, units and disks live; it is stopped after the server.
     ///   - disks: the volumes of this process, on the same loop.
     public init(on loop: StorageLoop, disks: OpenDisks, logger: Logger) async {
+        await self.init(on: loop, disks: disks, logger: logger, limits: ServeLimits())
+    }
+
+    init(on loop: StorageLoop, disks: OpenDisks, logger: Logger, limits: ServeLimits) async {
         self.loop = loop
         self.disks = disks
         log = logger
+        drainLimit = limits.drain
         registry = await loop.run { loop in
-            Confined(TargetRegistry(on: loop, log: logger, limits: ServeLimits()), to: loop)
+            Confined(TargetRegistry(on: loop, log: logger, limits: limits), to: loop)
         }
     }
 
@@ -189,19 +192,44 @@ public actor TargetServer {
     }
 
     private func detach(_ number: UInt16, of name: String, _ volume: String) async -> [String] {
-        let registry = registry
-        await withCheckedContinuation { (waiter: CheckedContinuation<Void, Never>) in
-            Task {
-                await loop.run { loop in
-                    registry.open(on: loop).detach(number, of: name) { waiter.resume() }
+        let unit = await loop.run { [registry] loop in
+            registry.open(on: loop).detach(number, of: name).map { Confined($0, to: loop) }
+        }
+        var problems: [String] = []
+        if let unit, await !settles(unit) {
+            log.warning("\(name) LUN \(number): tasks did not end in \(drainLimit); their connections are cut")
+            await loop.run { [registry] loop in registry.open(on: loop).cutConnections(on: unit.open(on: loop)) }
+            if await !settles(unit) {
+                let what = "LUN \(number): tasks on the volume '\(volume)' do not end"
+                // A disk that is at work for them cannot be closed under them.
+                let isAtWork = await loop.run { [registry] loop in
+                    registry.open(on: loop).isAtWork(unit.open(on: loop))
                 }
+                guard !isAtWork else { return [what + ": its disk does not answer, and it stays open"] }
+                problems.append(what)
             }
         }
         do throws(ImageError) {
             try await disks.release(volume)
-            return []
         } catch {
-            return ["LUN \(number): the volume '\(volume)' did not close: \(error)"]
+            problems.append("LUN \(number): the volume '\(volume)' did not close: \(error)")
+        }
+        return problems
+    }
+
+    /// Waits for the end of the unit's tasks, within the bound. False if some are left.
+    private func settles(_ unit: Confined<LogicalUnit>) async -> Bool {
+        await within(drainLimit) { loop in unit.open(on: loop).taskCount == 0 }
+    }
+
+    /// Looks again and again whether something has come about, for so long.
+    private func within(_ limit: Duration, _ isTrue: @Sendable (Loop) -> Bool) async -> Bool {
+        let clock = ContinuousClock()
+        let deadline = clock.now + limit
+        while true {
+            if await loop.run({ loop in isTrue(loop) }) { return true }
+            guard clock.now < deadline else { return false }
+            try? await Task.sleep(for: .milliseconds(5))
         }
     }
 
@@ -214,17 +242,12 @@ public actor TargetServer {
             target.isLeaving = true
             for session in registry.sessions(of: target) { session.connection.drain() }
         }
-        let clock = ContinuousClock()
-        let deadline = clock.now + Self.drainLimit
-        while clock.now < deadline {
-            let left = await loop.run { loop in
-                let registry = registry.open(on: loop)
-                return registry.targets[name].map { registry.sessions(of: $0).count } ?? 0
-            }
-            guard left > 0 else { return }
-            try? await Task.sleep(for: .milliseconds(5))
+        let hasEnded = await within(drainLimit) { loop in
+            let registry = registry.open(on: loop)
+            return registry.targets[name].map { registry.sessions(of: $0).isEmpty } ?? true
         }
-        log.warning("\(name): tasks did not end in \(Self.drainLimit); their connections are cut")
+        guard !hasEnded else { return }
+        log.warning("\(name): tasks did not end in \(drainLimit); their connections are cut")
         await loop.run { loop in
             registry.open(on: loop).closeConnections { $0.session?.target?.name == name }
         }
