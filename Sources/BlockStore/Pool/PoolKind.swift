@@ -83,7 +83,8 @@ public struct PoolKind: ResourceKind {
         guard let spec else {
             guard let observation, observation.state == .ours else { return .none }
             guard observation.files > 0 else { return .delete }
-            return .orphan(reason: "\(observation.path) still holds \(observation.files) volumes and images")
+            let held = observation.files == 1 ? "a volume or image" : "\(observation.files) volumes and images"
+            return .orphan(reason: "\(observation.path) still holds \(held)")
         }
         guard let observation else { return .create([FieldChange("path", to: "\(spec.path)")]) }
         guard observation.path == spec.path else {

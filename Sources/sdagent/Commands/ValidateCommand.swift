@@ -73,8 +73,14 @@ struct ValidationDocument: Codable, Hashable, Sendable {
     /// The line that a person reads where there is no mistake.
     var text: String {
         let total = resources.map(\.count).reduce(0, +)
-        let parts = resources.map { "\($0.count) \($0.kind)" }.joined(separator: ", ")
+        let parts = resources.map { "\($0.count) \(Self.noun($0))" }.joined(separator: ", ")
         let sum = "\(total) resource\(total == 1 ? "" : "s"), no mistakes"
         return "\(files.joined(separator: ", ")): \(sum)\(parts.isEmpty ? "" : " (\(parts))")\n"
+    }
+
+    /// switch, switches; volume, volumes.
+    private static func noun(_ count: Count) -> String {
+        guard count.count != 1 else { return count.kind }
+        return count.kind + (count.kind.hasSuffix("ch") ? "es" : "s")
     }
 }
