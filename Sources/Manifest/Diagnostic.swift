@@ -60,8 +60,7 @@ public final class Diagnostics {
         }
         var lines: [String: [Substring]] = [:]
         for file in Set(sorted.map(\.position.file)) {
-            // As libyaml counts them: a carriage return alone ends a line, too.
-            lines[file] = texts[file]?.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline)
+            lines[file] = texts[file].map { Position.lines($0) }
         }
         var text = sorted.map { render($0, lines[$0.position.file] ?? []) }.joined()
         let count = all.count + dropped
@@ -73,24 +72,33 @@ public final class Diagnostics {
     private func render(_ diagnostic: Diagnostic, _ lines: [Substring]) -> String {
         let position = diagnostic.position
         // Line 0 stands for the file as a whole.
-        let place = position.line > 0 ? "\(position.file):\(position.line):\(position.column)" : position.file
-        var text = "\(place): error: \(diagnostic.message)\n"
+        let file = Printable.text(position.file)
+        let place = position.line > 0 ? "\(file):\(position.line):\(position.column)" : file
+        let hint = Printable.text(diagnostic.hint)
+        var text = "\(place): error: \(Printable.text(diagnostic.message))\n"
         guard lines.indices.contains(position.line - 1), position.column >= 1 else {
-            if !diagnostic.hint.isEmpty { text += "  \(diagnostic.hint)\n" }
+            if !hint.isEmpty { text += "  \(hint)\n" }
             return text
         }
         // A manifest may be one endless line: show what is near the mistake.
         let window = 160
-        let line = lines[position.line - 1]
+        let line = lines[position.line - 1].unicodeScalars
         let start = position.column > window ? position.column - window / 2 : 1
         let shown = line.dropFirst(start - 1).prefix(window)
+        let before = shown.prefix(position.column - start)
+        let meant = shown.dropFirst(before.count).prefix(diagnostic.width)
         let number = "\(position.line)"
         let margin = String(repeating: " ", count: number.count)
-        // Tabs stay tabs, so that the caret stands under its character.
-        let indent = String(shown.prefix(position.column - start).map { $0 == "\t" ? "\t" : " " })
-        let underline = "^" + String(repeating: "~", count: max(0, min(diagnostic.width, window) - 1))
-        text += "  \(number) | \(shown)\n"
-        text += "  \(margin) | \(indent)\(underline)\(diagnostic.hint.isEmpty ? "" : " " + diagnostic.hint)\n"
+        // Tabs stay tabs and escapes are as wide as they are shown, so that the caret stands under its character.
+        let indent = String(Self.shown(before).map { $0 == "\t" ? "\t" : " " })
+        let width = diagnostic.width + Self.shown(meant).count - String(meant).count
+        let underline = "^" + String(repeating: "~", count: max(0, min(width, window) - 1))
+        text += "  \(number) | \(Self.shown(shown))\n"
+        text += "  \(margin) | \(indent)\(underline)\(hint.isEmpty ? "" : " " + hint)\n"
         return text
+    }
+
+    private static func shown(_ part: Substring.UnicodeScalarView.SubSequence) -> String {
+        Printable.text(String(part), keeping: ["\t"])
     }
 }

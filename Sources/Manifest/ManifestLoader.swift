@@ -117,7 +117,8 @@ extension ManifestLoader {
         }
         guard let text = String(validating: bytes, as: UTF8.self) else {
             let line = bytes.prefix(validPrefix(bytes)).count { $0 == UInt8(ascii: "\n") } + 1
-            diagnostics.report(at: Position(file: path, line: line, column: 1), "the line is not UTF-8 text")
+            diagnostics.report(
+                at: Position(file: path, line: line, column: 1), "the line is not UTF-8 text", hint: "save it as UTF-8")
             return nil
         }
         guard let real = realpath(path, nil) else { return Source(file: path, directory: "/", text: text) }

@@ -158,8 +158,8 @@ struct YAMLReader {
         guard parser.error == YAML_SCANNER_ERROR || parser.error == YAML_PARSER_ERROR else {
             // The reader fails on bytes, before it knows lines: count them up to the offset.
             let before = source.text.utf8.prefix(Int(clamping: parser.problem_offset))
-            let line = before.count { $0 == UInt8(ascii: "\n") } + 1
-            diagnostics.report(at: Position(file: source.file, line: line, column: 1), problem)
+            let place = Position(file: source.file, after: String(decoding: before, as: UTF8.self))
+            diagnostics.report(at: place, problem, hint: Self.remedy(for: problem))
             return
         }
         if problem.hasPrefix("Maximum nesting level") {
@@ -182,6 +182,7 @@ struct YAMLReader {
         if problem.contains("did not find expected ',' or") { return "close the bracket, or put ',' between the items" }
         if problem.contains("did not find expected") { return "check the indentation of this line and the ones above" }
         if problem.contains("unexpected end of stream") { return "close the quote" }
+        if problem.contains("control characters") { return "take it out" }
         return ""
     }
 }

@@ -143,6 +143,21 @@ struct DiagnosticTests {
         #expect(read(text).output.contains(expected), "\(read(text).output.prefix(300))")
     }
 
+    @Test func `what would steer a terminal is shown as an escape, with the caret under its character`() {
+        let result = read("switches: {\"\\e[31mred\": {}}\nvolums\u{202e}: {}\n").output
+        #expect(!result.unicodeScalars.contains { $0 == "\u{1b}" || $0 == "\u{202e}" })
+        #expect(result.contains("'\\u001b[31mred' cannot name a resource"))
+        #expect(result.contains("  2 | volums\\u202e: {}\n    | ^~~~~~~~~~~~ "), "\(result)")
+        #expect(
+            read("switches:\n  \u{202a}a\u{202c}: {}\n  \tb: [\u{7}]\n").output == """
+                node.yaml:3:8: error: control characters are not allowed
+                  3 |   \tb: [\\u0007]
+                    |   \t    ^~~~~~ take it out
+                1 mistake; nothing has been changed.
+
+                """)
+    }
+
     @Test(arguments: ["[", "{a: ", "- ", "? "])
     func `values that stand too deep in each other are refused`(opening: String) {
         for count in [65, 900, 100_000] {

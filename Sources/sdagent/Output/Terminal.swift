@@ -1,3 +1,4 @@
+import Manifest
 import Syscall
 import SystemPackage
 
@@ -13,6 +14,6 @@ enum Terminal {
     private static func write(_ text: String, _ stream: FileDescriptor) {
         guard !text.isEmpty else { return }
         // A reader that has gone away (EPIPE) or a full disk behind a redirection: there is nobody left to tell.
-        _ = try? stream.writeAll(text.utf8)
+        _ = try? stream.writeAll(Printable.text(text, keeping: ["\n", "\t"]).utf8)
     }
 }
