@@ -14,15 +14,18 @@ struct ProgramTests {
     private struct Node: Sendable {
         let namespace: TestNamespace
         let place: Workplace
+        /// In the folder of the socket, which is given by its name alone.
+        var isInside = false
 
         func sdagent(_ words: String..., manifest: String? = nil) async throws -> CommandResult {
             try await command(line(words, manifest))
         }
 
         func line(_ words: [String], _ manifest: String? = nil) -> [String] {
-            namespace.inside(
-                [ProgramTests.program] + words
-                    + ["-f", manifest ?? place.manifest, "--state", place.state.path.string, "--socket", place.socket])
+            let options = ["-f", manifest ?? place.manifest, "--state", place.state.path.string]
+            let socket = ["--socket", isInside ? String(place.socket.dropFirst(place.folder.count + 1)) : place.socket]
+            let start = isInside ? ["env", "-C", place.folder] : []
+            return namespace.inside(start + [ProgramTests.program] + words + options + socket)
         }
 
         /// Runs a daemon beside the body, and gives what it said.
@@ -183,6 +186,35 @@ struct ProgramTests {
             #expect(FileManager.default.fileExists(atPath: node.place.socket) == false)
             // Links stay, and what was the desired state is found as it is.
             #expect(try await node.sdagent("plan", manifest: node.place.folder + "/other.yaml").code == 0)
+        }
+    }
+
+    @Test("A socket without a folder in front is the one in the working directory")
+    func relativeSocket() async throws {
+        try await withNode { node in
+            try node.place.write("switches: {blue: {}}\n")
+            var inside = node
+            inside.isInside = true
+            let ended = try await inside.withDaemon { [inside] in
+                let status = try await inside.sdagent("status")
+                #expect(status.output.contains("Daemon "))
+            }
+            #expect(ended.code == 0)
+        }
+    }
+
+    @Test("What others wrote does not steer the terminal, in text and in JSON")
+    func escapes() async throws {
+        try await withNode { node in
+            try node.place.write("switches: {\"\\e[31mred\": {}, \"a\u{202e}b\": {}}\n")
+            for form in ["text", "json"] {
+                let result = try await node.sdagent("validate", "--output", form)
+                let text = result.output + result.error
+                #expect(text.contains("\\u001b[31mred") && text.contains("a\\u202eb"))
+                #expect(!text.unicodeScalars.contains { $0 == "\u{1b}" || $0 == "\u{202e}" })
+            }
+            try node.place.write("switches: {blue: {}, red: {}}\nrouters: {}\n")
+            #expect(try await node.sdagent("validate").output.hasSuffix("(2 switches)\n"))
         }
     }
 

@@ -19,16 +19,23 @@ struct NodeOptions: ParsableArguments {
 
     var manifests: ManifestPaths { ManifestPaths(paths: files.isEmpty ? ["/etc/sdagent"] : files) }
 
-    var client: ControlClient { ControlClient(socketPath: socket) }
+    var client: ControlClient { get throws { ControlClient(socketPath: try socketPath) } }
+
+    /// Absolute: a name alone has no folder to be made, and messages tell the place.
+    var socketPath: String { get throws { try absolute(socket, "--socket").string } }
 
     /// Absolute: pools at their default place lie in it, and links lead to them.
     var stateDirectory: StateDirectory {
-        get throws {
-            do throws(Errno) {
-                return StateDirectory(path: FilePath(try OwnProcess.workingDirectory()).pushing(FilePath(state)))
-            } catch {
-                throw CommandError("the current folder cannot be named (\(error)): give an absolute path with --state")
-            }
+        get throws { StateDirectory(path: try absolute(state, "--state")) }
+    }
+
+    private func absolute(_ path: String, _ option: String) throws -> FilePath {
+        let path = FilePath(path)
+        if path.isAbsolute { return path }
+        do throws(Errno) {
+            return FilePath(try OwnProcess.workingDirectory()).pushing(path)
+        } catch {
+            throw CommandError("the current folder cannot be named (\(error)): give an absolute path with \(option)")
         }
     }
 

@@ -48,7 +48,7 @@ struct RunCommand: AsyncParsableCommand {
             throw CommandError(
                 "another daemon\(holder) keeps the state \(state.path): stop it, or give this one another --state")
         }
-        try ControlSocket(path: node.socket).clear()
+        try ControlSocket(path: try node.socketPath).clear()
         return lock
     }
 }

@@ -47,7 +47,7 @@ struct Daemon {
                 try KernelEvents(wants: wants, logger: logger),
                 ManifestWatch(paths: node.manifests, wants: wants),
                 Hangup(wants: wants),
-                ControlServer(agent: agent, socketPath: node.socket, logger: logger),
+                ControlServer(agent: agent, socketPath: try node.socketPath, logger: logger),
                 Deadline(limit: Self.shutdownLimit + .seconds(5), logger: logger),
             ]
         var configuration = ServiceGroupConfiguration(

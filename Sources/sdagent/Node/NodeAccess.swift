@@ -69,7 +69,7 @@ struct NodeAccess {
     private func deafDaemon(_ state: StateDirectory) throws -> String? {
         guard try StateLock.isHeld(.run, in: state) else { return nil }
         let holder = StateLock.holder(of: .run, in: state).map { " (pid \($0))" } ?? ""
-        return "a daemon\(holder) keeps the state \(state.path), but it does not answer on \(options.socket): "
+        return "a daemon\(holder) keeps the state \(state.path), but it does not answer on \(try options.socketPath): "
             + "give its socket with --socket, or wait until it has started or ended"
     }
 
