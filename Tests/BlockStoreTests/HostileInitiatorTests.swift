@@ -1,3 +1,4 @@
+import IOLoop
 import ISCSI
 import Testing
 
@@ -130,19 +131,60 @@ import Testing
     }
 
     @Test func strangersCannotTakeAllConnections() async throws {
+        try await withServer { server in
+            let known = RawInitiator(port: server.port)
+            #expect(known.login(ServedFixture.target)?.header[36] == 0)
+            let limit = ServeLimits().unauthenticated
+            let strangers = (0..<limit + 6).map { _ in RawInitiator(port: server.port) }
+            let newcomer = RawInitiator(port: server.port)
+            #expect(newcomer.login(ServedFixture.target, isid: 0x8000_0002)?.header[36] == 0)
+            // The oldest have gone, the younger stay.
+            for stranger in strangers.prefix(7) { #expect(stranger.receive(1) == nil) }
+            let count = await server.loop.run { loop in server.registry.open(on: loop).strangers.count }
+            #expect(count == limit - 1)
+            var cmdSN: UInt32 = 1
+            #expect(known.settle(&cmdSN))
+        }
+    }
+
+    @Test func theAddressWithTheMostStrangersMakesRoom() async throws {
         var limits = ServeLimits()
         limits.unauthenticated = 3
         try await withServer(limits: limits) { server in
+            let slow = RawInitiator(port: server.port, from: 2)
+            let first = RawInitiator(port: server.port, from: 3)
+            let second = RawInitiator(port: server.port, from: 3)
+            let newcomer = RawInitiator(port: server.port, from: 4)
+            #expect(newcomer.login(ServedFixture.target, isid: 0x8000_0002)?.header[36] == 0)
+            #expect(first.receive(1) == nil)
+            #expect(slow.login(ServedFixture.target, isid: 0x8000_0003)?.header[36] == 0)
+            #expect(second.login(ServedFixture.target, isid: 0x8000_0004)?.header[36] == 0)
+        }
+    }
+
+    @Test func aFullPortalStillLetsOneInWhoLogsIn() async throws {
+        var limits = ServeLimits()
+        limits.connectionsPerPortal = 2
+        try await withServer(limits: limits) { server in
             let known = RawInitiator(port: server.port)
             #expect(known.login(ServedFixture.target)?.header[36] == 0)
-            let first = RawInitiator(port: server.port)
-            let second = RawInitiator(port: server.port)
-            let third = RawInitiator(port: server.port)
-            // Turned away: the socket closes without a word.
+            let idle = RawInitiator(port: server.port)
+            let newcomer = RawInitiator(port: server.port)
+            #expect(newcomer.login(ServedFixture.target, isid: 0x8000_0002)?.header[36] == 0)
+            #expect(idle.receive(1) == nil)
+            // All have logged in: there is no more room.
             #expect(RawInitiator(port: server.port).receive(1) == nil)
             var cmdSN: UInt32 = 1
             #expect(known.settle(&cmdSN))
-            for stranger in [first.send([0]), second.send([0]), third.send([0])] { #expect(stranger) }
         }
+    }
+
+    @Test func aLineInTheLogComesAtMostOnceInItsTime() {
+        var throttle = LogThrottle(seconds: 1)
+        #expect(throttle.note(at: 5) == 1)
+        #expect(throttle.note(at: 6) == nil)
+        #expect(throttle.note(at: 1_000_000_004) == nil)
+        #expect(throttle.note(at: 1_000_000_005) == 3)
+        #expect(throttle.note(at: 2_000_000_005) == 1)
     }
 }

@@ -20,23 +20,26 @@ final class RawInitiator {
     private let socket: CInt
     var dataDigest = false
 
-    init(port: UInt16) {
+    /// - Parameter host: the last byte of its own address, which is 127.0.0.`host`.
+    init(port: UInt16, from host: UInt32 = 1) {
         socket = Glibc.socket(AF_INET, CInt(SOCK_STREAM.rawValue), 0)
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_port = port.bigEndian
-        address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
-        _ = withUnsafePointer(to: &address) { address in
-            address.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                connect(socket, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
-            }
-        }
+        let socket = socket
+        Self.with(0x7f00_0000 | host, port: 0) { _ = bind(socket, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) }
+        Self.with(0x7f00_0001, port: port) { _ = connect(socket, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) }
         var time = timeval(tv_sec: 5, tv_usec: 0)
         setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &time, socklen_t(MemoryLayout<timeval>.size))
         setsockopt(socket, SOL_SOCKET, SO_SNDTIMEO, &time, socklen_t(MemoryLayout<timeval>.size))
     }
 
     deinit { close(socket) }
+
+    private static func with(_ host: UInt32, port: UInt16, _ body: (UnsafePointer<sockaddr>) -> Void) {
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_port = port.bigEndian
+        address.sin_addr.s_addr = host.bigEndian
+        withUnsafePointer(to: &address) { $0.withMemoryRebound(to: sockaddr.self, capacity: 1, body) }
+    }
 
     /// Sends bytes as they are; false once the target has gone.
     @discardableResult

@@ -83,8 +83,8 @@ extension Connection {
         parse()
     }
 
-    /// The kernel has let go of the place of a segment that nobody reads to its end any more: the task whose data it was
-    /// may end.
+    /// The kernel has let go of the place of a segment that nobody reads to its end any more: the task whose data it
+    /// was may end.
     private func letGoOfSegment() {
         guard case .data(let sink) = incoming, let slot = sink.task else { return }
         incoming = .header

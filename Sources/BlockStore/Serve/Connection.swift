@@ -24,6 +24,8 @@ final class Connection: DiskClient {
     let portal: Portal
     let socket: Descriptor
     let peer: SocketAddress
+    /// Its place in the order of coming.
+    var serial: UInt64 = 0
     /// The address that the initiator has reached: discovery tells it of portals on wildcard addresses.
     let local: SocketAddress
     var phase = Phase.login

@@ -14,6 +14,7 @@ final class Portal: LoopHandler {
     private(set) var connectionCount = 0
     private var isClosing = false
     private var isPaused = false
+    private var refusals = LogThrottle(seconds: 5)
 
     private enum Tag {
         static let accept: UInt32 = 1
@@ -54,12 +55,20 @@ final class Portal: LoopHandler {
     private func accepted(_ socket: consuming Descriptor) {
         guard !isClosing else { return }
         let limits = registry.limits
-        guard connectionCount < limits.connectionsPerPortal,
-            registry.unauthenticatedCount < limits.unauthenticated,
+        let isFull = connectionCount >= limits.connectionsPerPortal
+        var hasRoom = !isFull
+        if isFull || registry.strangers.count >= limits.unauthenticated {
+            hasRoom = registry.closeStranger(amongThoseOf: isFull ? self : nil)
+        }
+        // What has just been closed still counts for a moment, within a bound.
+        guard hasRoom,
+            connectionCount < limits.connectionsPerPortal + limits.unauthenticated,
             let buffer = loop.buffers.take(65536)
         else {
             // The socket closes with its owner: the initiator comes back.
-            registry.log.warning("portal \(bound): too many connections, one is turned away")
+            if let count = refusals.note(at: loop.now) {
+                registry.log.warning("portal \(bound): too many connections, turned away: \(count)")
+            }
             return
         }
         do throws(Errno) {

@@ -62,6 +62,8 @@ final class TargetRegistry {
     var portals: [SocketAddress: Portal] = [:]
     var sessions = SessionTable()
     private(set) var connections: [ObjectIdentifier: Connection] = [:]
+    private var lastSerial: UInt64 = 0
+    private var crowding = LogThrottle(seconds: 5)
 
     init(on loop: Loop, log: Logger, limits: ServeLimits) {
         self.loop = loop
@@ -75,10 +77,36 @@ final class TargetRegistry {
 
     // MARK: Connections
 
-    var unauthenticatedCount: Int { connections.values.count { $0.phase == .login } }
+    /// Connections that have not logged in, nor are about to take over a session.
+    var strangers: [Connection] { connections.values.filter { $0.phase == .login && $0.established == nil } }
 
     func add(_ connection: Connection) {
+        lastSerial &+= 1
+        connection.serial = lastSerial
         connections[ObjectIdentifier(connection)] = connection
+    }
+
+    /// Makes room for a newcomer: of the address with the most strangers, the oldest has to go. So those who open
+    /// connections and do not log in compete with themselves, and keep nobody out.
+    /// - Parameter portal: only its strangers; nil for those of the whole server.
+    /// - Returns: whether there was one.
+    func closeStranger(amongThoseOf portal: Portal?) -> Bool {
+        let candidates = strangers.filter { portal == nil || $0.portal === portal }
+        let crowds = Dictionary(grouping: candidates) { $0.peer.with(port: 0) }
+        let oldest = crowds.values.compactMap { crowd in
+            crowd.min { $0.serial < $1.serial }.map { (size: crowd.count, connection: $0) }
+        }
+        let chosen = oldest.max { ($0.size, $1.connection.serial) < ($1.size, $0.connection.serial) }
+        guard let (size, connection) = chosen else { return false }
+        if let count = crowding.note(at: loop.now) {
+            log.warning(
+                """
+                \(candidates.count) connections have not logged in, \(size) of them of \(connection.peer.hostText): \
+                closed to make room: \(count)
+                """)
+        }
+        connection.close()
+        return true
     }
 
     func connectionEnded(_ connection: Connection) {

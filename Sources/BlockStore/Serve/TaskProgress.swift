@@ -212,8 +212,8 @@ extension Connection {
         } else {
             guard !task.pointee.isQueued, task.pointee.stage != .sends else { return }
         }
-        // While the connection reads, the rest of the segment goes where its first bytes went; afterwards only a receive
-        // in flight can still write there.
+        // While the connection reads, the rest of the segment goes where its first bytes went; afterwards only a
+        // receive in flight can still write there.
         if case .data(let sink) = incoming, sink.task == slot {
             guard phase != .fullFeature, !isReceiving else { return }
         }
