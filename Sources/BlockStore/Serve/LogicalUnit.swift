@@ -14,6 +14,8 @@ final class LogicalUnit {
     /// Tasks of all sessions on it.
     var taskCount = 0
     var gate = WriteGate()
+    /// Commands that the disk has failed, for the log.
+    var failures = LogThrottle(seconds: 1)
     /// Called when it is leaving and its last task has ended.
     var whenIdle: (() -> Void)?
 
