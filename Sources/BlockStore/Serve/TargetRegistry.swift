@@ -59,6 +59,8 @@ final class TargetRegistry {
     let limits: ServeLimits
     var offers: TargetOffers
     var targets: [String: ServedTarget] = [:]
+    /// Names of targets that are to be served: one of them that is not here yet is on its way.
+    var expected: Set<String> = []
     var portals: [SocketAddress: Portal] = [:]
     var sessions = SessionTable()
     private(set) var connections: [ObjectIdentifier: Connection] = [:]
@@ -125,7 +127,11 @@ final class TargetRegistry {
         guard let name = subject.targetName else {
             return .open(TargetAccess(), portalGroupTag: ServedTarget.portalGroupTag, alias: nil)
         }
-        guard let target = targets[name], target.portals.contains(portal.address) else { return .refuse(.notFound) }
+        guard let target = targets[name] else {
+            // An initiator that hears "not found" gives the target up; one that hears this comes back.
+            return .refuse(expected.contains(name) ? .serviceUnavailable : .notFound)
+        }
+        guard target.portals.contains(portal.address) else { return .refuse(.notFound) }
         guard !target.isLeaving else { return .refuse(.targetRemoved) }
         if subject.tsih != 0 {
             // A further connection of a session that has one already (MaxConnections=1).

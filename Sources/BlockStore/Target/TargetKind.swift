@@ -74,6 +74,7 @@ public struct TargetKind: ResourceKind {
         _ steps: [Step<TargetSpec, TargetObservation>], desired: Desired
     ) async -> [StepOutcome] {
         var outcomes: [StepOutcome] = []
+        await server?.expect(Set(desired.specs(of: Self.self).keys))
         for step in steps {
             guard let server else {
                 outcomes.append(.failed("targets are served by `sdagent run`"))

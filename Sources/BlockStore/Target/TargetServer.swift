@@ -56,6 +56,11 @@ public actor TargetServer {
         }
     }
 
+    /// Names of all targets that are to be served here: a login to one that is not up yet is put off, not refused.
+    func expect(_ names: Set<String>) async {
+        await loop.run { [registry] loop in registry.open(on: loop).expected = names }
+    }
+
     /// Serves a target as `spec` says, whatever was served under its name before.
     /// - Parameter places: where its volumes are.
     /// - Returns: what could not be done, in words; the rest has been done.
@@ -68,26 +73,32 @@ public actor TargetServer {
             // What is served stays as it is: a target must not open its door for want of a secret.
             return ["\(error)"]
         }
-        var problems = await open(spec.portals)
+        var problems: [String] = []
         let before = served[spec.name]
         var units = before?.units ?? [:]
         for (number, unit) in units where spec.units[number] != unit {
             problems += await detach(number, of: spec.name, unit.volume)
             units[number] = nil
         }
-        await announce(spec, access)
+        // New rules are in force at once. A new target shows itself with all its units, and its portals open last: an
+        // initiator that is too early comes back, but one that finds no target or no unit gives up.
+        if before != nil { await announce(spec, access, [:]) }
+        var opened: [UInt16: OpenDisk] = [:]
         for (number, unit) in spec.units.sorted(by: { $0.key < $1.key }) where units[number] == nil {
             guard let place = places[unit.volume] else {
                 problems.append("LUN \(number): the manifest has no volume '\(unit.volume)'")
                 continue
             }
             do throws(ImageError) {
-                try await attach(number, unit, place, of: spec.name)
+                opened[number] = try await disks.acquire(place)
                 units[number] = unit
             } catch {
                 problems.append("LUN \(number): the volume '\(unit.volume)' cannot be opened: \(error)")
             }
         }
+        guard !isStopped else { return await giveBack(opened.keys.compactMap { units[$0]?.volume }) }
+        await announce(spec, access, opened)
+        problems += await open(spec.portals)
         let listening = await loop.run { [registry] loop in
             let registry = registry.open(on: loop)
             return spec.portals.filter { registry.portals[$0] != nil }
@@ -161,8 +172,8 @@ public actor TargetServer {
         }
     }
 
-    /// Makes the target known, or gives the known one its new rules.
-    private func announce(_ spec: TargetSpec, _ access: TargetAccess) async {
+    /// Makes the target known with its units, or gives the known one its new rules and further units.
+    private func announce(_ spec: TargetSpec, _ access: TargetAccess, _ opened: [UInt16: OpenDisk]) async {
         await loop.run { [registry] loop in
             let registry = registry.open(on: loop)
             let target =
@@ -175,20 +186,26 @@ public actor TargetServer {
             for session in registry.sessions(of: target) where !target.admits(session.parameters.initiatorName) {
                 session.connection.fail("\(session.parameters.initiatorName) is no longer admitted")
             }
+            for (number, disk) in opened.sorted(by: { $0.key < $1.key }) {
+                guard let unit = spec.units[number] else { continue }
+                registry.attach(
+                    LogicalUnit(number: number, disk.disk(on: loop), volume: unit.volume, unit.isReadOnly, of: target),
+                    to: target)
+            }
         }
     }
 
-    private func attach(
-        _ number: UInt16, _ unit: TargetSpec.Unit, _ place: VolumePlace, of name: String
-    ) async throws(ImageError) {
-        let disk = try await disks.acquire(place)
-        await loop.run { [registry] loop in
-            let registry = registry.open(on: loop)
-            guard let target = registry.targets[name] else { return }
-            registry.attach(
-                LogicalUnit(number: number, disk.disk(on: loop), volume: unit.volume, unit.isReadOnly, of: target),
-                to: target)
+    /// The server was stopped while volumes were being opened for a target.
+    private func giveBack(_ volumes: [String]) async -> [String] {
+        var problems = ["the server has been stopped"]
+        for volume in volumes {
+            do throws(ImageError) {
+                try await disks.release(volume)
+            } catch {
+                problems.append("the volume '\(volume)' did not close: \(error)")
+            }
         }
+        return problems
     }
 
     private func detach(_ number: UInt16, of name: String, _ volume: String) async -> [String] {
