@@ -1,3 +1,5 @@
+import Manifest
+
 /// A plan as a person reads it. The form is stable: scripts may match it, golden files keep it.
 public struct PlanText: Sendable {
     /// How many changes of one kind and word are shown one by one before the rest is only counted; nil shows all.
@@ -47,7 +49,7 @@ public struct PlanText: Sendable {
         for planned in run.prefix(count) {
             let id = planned.id.description
             let padding = String(repeating: " ", count: width - id.count + 2)
-            let reason = planned.change.reason.map { ": \($0)" } ?? ""
+            let reason = planned.change.reason.map { ": " + Printable.text($0) } ?? ""
             lines.append("  \(Self.sign(planned.change)) \(id)\(padding)\(word(planned.change))\(reason)")
             lines += Self.fields(planned.change.fields)
         }
@@ -69,7 +71,8 @@ public struct PlanText: Sendable {
         let width = fields.map(\.field.count).max() ?? 0
         return fields.map { field in
             let name = field.field + String(repeating: " ", count: width - field.field.count)
-            switch (field.from, field.to) {
+            // A value is the manifest's or the node's: a line end in it must not begin a line of the plan.
+            switch (field.from.map { Printable.text($0) }, field.to.map { Printable.text($0) }) {
             case (let from?, let to?): return "        \(name)  \(from) → \(to)"
             case (nil, let to?): return "        \(name)  \(to)"
             case (let from?, nil): return "        \(name)  \(from) → none"

@@ -213,6 +213,8 @@ struct ProgramTests {
                 #expect(text.contains("\\u001b[31mred") && text.contains("a\\u202eb"))
                 #expect(!text.unicodeScalars.contains { $0 == "\u{1b}" || $0 == "\u{202e}" })
             }
+            try node.place.write("pools: {p: {path: \"/srv/a\\nb\"}}\n")
+            #expect(try await node.sdagent("plan").output.contains("path  /srv/a\\u000ab\n"))
             try node.place.write("switches: {blue: {}, red: {}}\nrouters: {}\n")
             #expect(try await node.sdagent("validate").output.hasSuffix("(2 switches)\n"))
         }
