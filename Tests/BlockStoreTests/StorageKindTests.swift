@@ -118,6 +118,26 @@ struct StorageKindTests {
     }
 
     @Test
+    func `a volume that a dying process still locks is opened when it has gone`() async throws {
+        let loop = try StorageLoop()
+        let disks = OpenDisks(on: loop)
+        let node = try Node(disks: disks)
+        try await node.apply(Self.two)
+        let place = try #require(VolumeKind.place(of: "data", node.desired(Self.two)))
+        let path = node.pool("fast").appending("data.qcow2")
+        let releasing = Task { [held = try ImageFile(path, .write)] in
+            try await Task.sleep(for: .milliseconds(300))
+            withExtendedLifetime(held) {}
+        }
+        #expect(throws: ImageError.locked) { try ImageFile(path, .write) }
+        let disk = try await disks.acquire(place)
+        #expect(await disk.run { $0.length } == 1 << 30)
+        try await releasing.value
+        try await disks.release("data")
+        await loop.stop()
+    }
+
+    @Test
     func `what is not ours is a conflict and stays as it is`() async throws {
         let node = try Node()
         try await node.apply("pools: { fast: }")

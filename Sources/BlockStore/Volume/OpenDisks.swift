@@ -63,15 +63,25 @@ public actor OpenDisks {
         }
     }
 
+    /// Opens the disk; if its file is locked, tries again for a while: the ring of a process that has just ended keeps
+    /// its files, and with them their locks, for a moment longer.
     private static func open(
         _ place: VolumePlace, _ loop: StorageLoop, _ commitDelay: Duration
     ) async -> Result<OpenDisk, ImageError> {
-        do throws(ImageError) {
-            return .success(
-                try await OpenDisk.open(
-                    root: place.root, name: place.file, format: place.format, on: loop, commitDelay: commitDelay))
-        } catch {
-            return .failure(error)
+        let patience = ContinuousClock.now + .seconds(5)
+        while true {
+            do throws(ImageError) {
+                return .success(
+                    try await OpenDisk.open(
+                        root: place.root, name: place.file, format: place.format, on: loop, commitDelay: commitDelay))
+            } catch {
+                guard error == .locked, ContinuousClock.now < patience else { return .failure(error) }
+            }
+            do {
+                try await Task.sleep(for: .milliseconds(100))
+            } catch {
+                return .failure(.locked)
+            }
         }
     }
 
