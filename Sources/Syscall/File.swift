@@ -15,13 +15,13 @@ public enum File {
         case directory
     }
 
-    /// Opens `path`.
+    /// Opens `path`; never waits, so a FIFO opens for reading without a writer.
     public static func open(_ path: FilePath, _ mode: Mode) throws(Errno) -> Descriptor {
         let flags: CInt
         var permissions: mode_t = 0
         switch mode {
-        case .read: flags = O_RDONLY
-        case .readWrite: flags = O_RDWR
+        case .read: flags = O_RDONLY | O_NONBLOCK
+        case .readWrite: flags = O_RDWR | O_NONBLOCK
         case .createNew(let bits):
             flags = O_RDWR | O_CREAT | O_EXCL
             permissions = mode_t(bits)
@@ -29,7 +29,19 @@ public enum File {
         }
         let name = path.string
         let raw = try linuxCall { Glibc.open(name, flags | O_CLOEXEC, permissions) }
-        return Descriptor(adopting: raw)
+        let file = Descriptor(adopting: raw)
+        if flags & O_NONBLOCK != 0 { try allowWaiting(file, flags & ~O_NONBLOCK) }
+        return file
+    }
+
+    /// Takes O_NONBLOCK from a regular file or a block device again: an io_uring would end their reads with EAGAIN
+    /// where the page cache does not have the bytes (io_uring/rw.c, REQ_F_NOWAIT). All other kinds keep it.
+    private static func allowWaiting(_ file: borrowing Descriptor, _ flags: CInt) throws(Errno) {
+        let raw = file.raw
+        switch try status(file).kind {
+        case .file, .blockDevice: try linuxCall { fcntl(raw, F_SETFL, flags) }
+        default: break
+        }
     }
 
     /// Reads up to `buffer.count` bytes at `offset`, whole unless the file ends; returns what there was.
@@ -198,6 +210,8 @@ public struct FileStatus: Sendable {
     public let allocated: UInt64
     /// Permission bits, 0o7777.
     public let permissions: UInt16
+    /// The user who owns it.
+    public let owner: UInt32
     /// Device and inode: equal for two names of one file.
     public let device: UInt64
     public let inode: UInt64
@@ -216,6 +230,7 @@ public struct FileStatus: Sendable {
         length = UInt64(clamping: value.st_size)
         allocated = UInt64(clamping: value.st_blocks) &* 512
         permissions = UInt16(truncatingIfNeeded: value.st_mode & 0o7777)
+        owner = value.st_uid
         device = UInt64(value.st_dev)
         inode = UInt64(value.st_ino)
         modified = Int64(value.st_mtim.tv_sec) &* 1_000_000_000 &+ Int64(value.st_mtim.tv_nsec)

@@ -4,6 +4,8 @@ public import SystemPackage
 /// What this process is and may do.
 public enum OwnProcess {
     public static var id: Int32 { getpid() }
+    /// The user whose rights the process has.
+    public static var user: UInt32 { geteuid() }
 
     /// A capability of capabilities(7), by its bit.
     public enum Capability: UInt64, Sendable {

@@ -17,6 +17,9 @@ struct ImageImport {
     func run() -> StepOutcome {
         do throws(ImageError) {
             let source = try ImageFile(spec.source, .read)
+            if let problem = try ImageImport.problem(with: source) {
+                return .failed("\(spec.source) \(problem)")
+            }
             let hash = try ImageImport.hash(source)
             if let wanted = spec.sha256, wanted != hash {
                 return .failed(
@@ -36,6 +39,16 @@ struct ImageImport {
         }
     }
 
+    /// Why nothing can be imported from a file, and what to do; nil if it may hold a disk. Asked before it is read:
+    /// what is not a regular file may have no end.
+    private static func problem(with file: ImageFile) throws(ImageError) -> String? {
+        let status = try fileCall(.stat) { () throws(Errno) in try File.status(file.descriptor) }
+        guard status.kind == .file else {
+            return "is not a regular file; copy the disk into a file and name that one as 'source'"
+        }
+        return status.length > 0 ? nil : "is empty, it holds no disk; get the file again, or correct the manifest"
+    }
+
     static func hash(_ file: ImageFile) throws(ImageError) -> String {
         var hash = SHA256()
         var offset: UInt64 = 0
@@ -43,9 +56,9 @@ struct ImageImport {
             let bytes = try fileCall(.read) { () throws(Errno) in
                 try File.read(file.descriptor, count: 1 << 20, at: offset)
             }
+            if bytes.isEmpty { break }
             hash.update(data: bytes)
             offset += UInt64(bytes.count)
-            if bytes.count < 1 << 20 { break }
         }
         let digits = Array("0123456789abcdef")
         return String(hash.finalize().flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] })

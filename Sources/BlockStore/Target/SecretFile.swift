@@ -27,7 +27,15 @@ enum SecretFile {
         } catch {
             throw SecretFault(path: path, problem: "cannot be read: \(error)")
         }
-        guard status.kind == .file else { throw SecretFault(path: path, problem: "is not a regular file") }
+        guard status.kind == .file else {
+            throw SecretFault(path: path, problem: "is not a regular file: write the secret into a file of mode 0600")
+        }
+        let own = OwnProcess.user
+        guard status.owner == 0 || status.owner == own else {
+            throw SecretFault(
+                path: path,
+                problem: "belongs to the user \(status.owner), who can change it: chown \(own) \(path)")
+        }
         guard status.permissions & 0o077 == 0 else {
             let mode = String(status.permissions, radix: 8)
             throw SecretFault(path: path, problem: "has mode \(mode), so that others can read it: chmod 600 \(path)")
