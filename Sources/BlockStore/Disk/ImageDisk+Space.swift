@@ -9,11 +9,17 @@ struct SpaceReturn {
     var clusters: [HostCluster] = []
     /// Its next cluster.
     var next = 0
+    /// How many of them the allocator has.
+    var settled = 0
     var outstanding = 0
     /// The file system cannot do it.
     var isUnsupported = false
 
     static let maximumInFlight = 16
+    /// Clusters that the allocator takes back in one turn of the loop, so that requests do not wait for a whole batch.
+    static let slice = 4096
+    /// The timer that brings the next slice; the other timer of a disk is 0.
+    static let sliceTimer: UInt32 = 1
 
     var hasWork: Bool { !batches.isEmpty && clusters.isEmpty }
 }
@@ -29,6 +35,7 @@ extension ImageDisk {
         space.batches.removeFirst()
         space.clusters = batch.clusters.sorted()
         space.next = 0
+        space.settled = 0
         punchMore()
     }
 
@@ -58,9 +65,16 @@ extension ImageDisk {
         punchMore()
     }
 
-    private func settle() {
-        image.settle(space.clusters)
-        space.clusters = []
+    /// Gives the allocator the next slice of the batch.
+    func settle() {
+        let end = min(space.settled + SpaceReturn.slice, space.clusters.count)
+        image.settle(space.clusters[space.settled..<end])
+        space.settled = end
+        if end < space.clusters.count {
+            _ = loop.setTimer(after: .zero, for: self, tag: SpaceReturn.sliceTimer)
+        } else {
+            space.clusters = []
+        }
         noteChange()
         wake()
     }

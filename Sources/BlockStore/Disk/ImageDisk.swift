@@ -170,6 +170,11 @@ final class ImageDisk: Disk {
     }
 
     override func timerFired(tag: UInt32) {
+        if tag == SpaceReturn.sliceTimer {
+            settle()
+            if !finished.isEmpty || space.hasWork || closing != nil { deliver() }
+            return
+        }
         commitTimer = nil
         if commit.hasChanges { startCommit() }
         if !finished.isEmpty { deliver() }

@@ -160,7 +160,7 @@ extension Image {
     }
 
     /// Clusters of an earlier commit may be taken again.
-    func settle(_ freed: [HostCluster]) { refcounts.settle(freed) }
+    func settle(_ freed: some Sequence<HostCluster>) { refcounts.settle(freed) }
 
     /// Makes the disk larger; durable with the next commit.
     func grow(to size: UInt64) throws(ImageError) {

@@ -11,6 +11,8 @@ struct RefcountBlock {
     var freeCount = 0
     /// No free cluster lies before this one.
     var searchStart = 0
+    /// The allocator has it in its list of blocks with free clusters.
+    var isListed = false
     /// Clusters of this block whose refcount will drop when their unmapping is durable.
     var pendingFrees = 0
 

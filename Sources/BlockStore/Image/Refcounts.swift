@@ -58,8 +58,9 @@ struct Refcounts {
         let first = UInt64(index) << UInt64(blockBits)
         let known = end.index > first ? Int(min(UInt64(block.count), end.index - first)) : 0
         for place in 0..<known where block[place] == 0 { block.freeCount += 1 }
+        block.isListed = block.freeCount > 0
         blocks[index] = block
-        if block.freeCount > 0 { blocksWithFree.append(index) }
+        if block.isListed { blocksWithFree.append(index) }
     }
 
     /// Forgets clean blocks from which nothing can be taken, if more than `limit` are held.
@@ -91,6 +92,7 @@ struct Refcounts {
         while let index = blocksWithFree.last {
             if let run = takeFree(index, count) { return run }
             blocksWithFree.removeLast()
+            blocks[index]?.isListed = false
         }
         return takeAtEnd(count)
     }
@@ -236,7 +238,7 @@ struct Refcounts {
     mutating func restoreUnmapped(_ clusters: [HostCluster]) { unmapped += clusters }
 
     /// Frees clusters whose unmapping is durable and to which no operation refers any more.
-    mutating func settle(_ clusters: [HostCluster]) {
+    mutating func settle(_ clusters: some Sequence<HostCluster>) {
         for cluster in clusters {
             unkeep(cluster)
             free(cluster)
@@ -253,7 +255,10 @@ struct Refcounts {
         if block[place] == 0 {
             block.freeCount += 1
             block.searchStart = min(block.searchStart, place)
-            if !blocksWithFree.contains(index) { blocksWithFree.append(index) }
+            if !block.isListed {
+                block.isListed = true
+                blocksWithFree.append(index)
+            }
         }
     }
 
