@@ -122,4 +122,59 @@ struct ForeignImageTests {
             try await session.close()
         }
     }
+
+    @Test
+    func `a discard of more clusters than one turn settles leaves nothing behind`() async throws {
+        let scratch = try Scratch()
+        let path = scratch.file("disk.qcow2")
+        let size = 6 << 20
+        try Witness.must(
+            "qemu-img", "create", "-q", "-f", "qcow2", "-o", "cluster_size=512", path.string, "\(size)")
+        try await DiskSession.with(scratch.path, "disk.qcow2") { session in
+            for offset in stride(from: 0, to: size, by: 1 << 20) {
+                try await session.write(UInt64(offset), [UInt8](repeating: 5, count: 1 << 20))
+            }
+            try await session.flush()
+            try await session.discard(0, size)
+            try await session.flush()
+        }
+        try Witness.check(path)
+        try Witness.io(path, "read -P 0 0 \(size)")
+        #expect(try ImageCheck.run(ImageFile(path, .observe)).allocated == 0)
+    }
+
+    @Test
+    func `an image that was cut short is refused, one with leaked clusters beyond its end is not`() async throws {
+        let scratch = try Scratch()
+        let path = scratch.file("disk.qcow2")
+        try Witness.must("qemu-img", "create", "-q", "-f", "qcow2", path.string, "16M")
+        try await DiskSession.with(scratch.path, "disk.qcow2") { session in
+            for offset in stride(from: 0, to: 8 << 20, by: 1 << 20) {
+                try await session.write(UInt64(offset), [UInt8](repeating: 5, count: 1 << 20))
+            }
+        }
+        let file = try ImageFile(path, .observe)
+        let length = try file.length()
+        try File.truncate(File.open(path, .readWrite), to: length / 2)
+        let error = #expect(throws: ImageError.self) {
+            try ImageOpen.open(ImageFile(path, .write), writable: true)
+        }
+        let words = "\(try #require(error))"
+        #expect(words.contains("L2 table") && words.contains("backup") && words.contains("\(length / 2)"), "\(words)")
+
+        // Refcounts of one, of 16 bits each, for eight clusters behind the file's end, in the image's only block.
+        let leaky = scratch.file("leaky.qcow2")
+        try Witness.must("qemu-img", "create", "-q", "-f", "qcow2", leaky.string, "16M")
+        let other = try File.open(leaky, .readWrite)
+        let table = try ImageFile(leaky, .observe).header().refcountTableOffset
+        let entry = try File.read(other, count: 8, at: table.bytes)
+        let block = entry.reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+        let first = (try File.status(other).length + 65535) >> 16
+        try File.write(other, (0..<16).map { UInt8($0 & 1) }, at: block + first * 2)
+        try await DiskSession.with(scratch.path, "leaky.qcow2") { session in
+            try await session.write(0, [UInt8](repeating: 1, count: 4096))
+        }
+        try Witness.check(leaky, mayLeak: true)
+        try Witness.io(leaky, "read -P 1 0 4k")
+    }
 }

@@ -26,6 +26,7 @@ enum ImageOpen {
             end: HostCluster(index: fileEnd))
         if writable {
             try scan(file, &refcounts, header, l1: l1, fileEnd: fileEnd)
+            if refcounts.end.index > fileEnd { try checkMappings(file, header, l1: l1, fileEnd: fileEnd) }
             try clearAutoclear(file, header)
         }
         return Image(header: header, l1: l1, refcounts: refcounts, isWritable: writable, budget: budget)
@@ -110,6 +111,25 @@ enum ImageOpen {
             throw .invalid(.refcountTable, value: tables[next], rule: "a cluster of metadata is not counted")
         }
         for cluster in tables where isMoving(cluster, header) { refcounts.keep(HostCluster(index: cluster)) }
+    }
+
+    /// Follows every mapping, in a file that ends before clusters that are counted: a crash leaves those unmapped, so
+    /// that only space is lost; if one is mapped the file was cut short, and what it held would read as zero.
+    private static func checkMappings(
+        _ file: ImageFile, _ header: ImageHeader, l1: [UInt64], fileEnd: UInt64
+    ) throws(ImageError) {
+        let geometry = header.geometry
+        let end = geometry.start(HostCluster(index: fileEnd)).bytes
+        for table in l1 where table & MappingEntry.offsetMask != 0 {
+            let offset = HostOffset(bytes: table & MappingEntry.offsetMask)
+            for raw in words(try file.read(geometry.clusterBytes, at: offset)) {
+                guard let host = MappingEntry(raw: raw).host, host.bytes >= end else { continue }
+                throw .invalid(
+                    .l2Table, value: host.bytes,
+                    rule: "data is mapped there, and the file ends at \(try file.length()): it was cut short; restore "
+                        + "it from a backup, or see with qemu-img check what is left")
+            }
+        }
     }
 
     /// The clusters of the tables that growth moves elsewhere.
