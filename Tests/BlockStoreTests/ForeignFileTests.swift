@@ -47,6 +47,23 @@ struct ForeignFileTests {
     }
 
     @Test
+    func `a source that is nearly all holes is imported in as many steps as it has tables`() async throws {
+        let node = try StorageKindTests.Node()
+        let source = node.scratch.file("vast.qcow2").string
+        try Witness.must("qemu-img", "create", "-q", "-f", "qcow2", "-o", "cluster_size=2M", source, "1P")
+        try Witness.must("qemu-io", "-f", "qcow2", "-c", "write -q -P 7 900T 64k", source)
+        let status = try await node.apply(
+            """
+            pools: { fast: }
+            images:
+              vast: { pool: fast, source: vast.qcow2 }
+            """)
+        #expect(status["image/vast"]?.state == .converged, "\(status)")
+        let made = node.scratch.path.appending("state/pools/fast/images/vast.qcow2")
+        try Witness.must("qemu-io", "-r", "-f", "qcow2", "-c", "read -q -P 7 900T 64k", made.string)
+    }
+
+    @Test
     func `a secret is in a regular file of the agent's own user or of root`() throws {
         let scratch = try Scratch()
         let fifo = scratch.file("fifo")

@@ -64,7 +64,11 @@ struct ImageImport {
         return String(hash.finalize().flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] })
     }
 
+    /// Bytes of the largest disk that is imported: what a volume may have.
+    private static let largest: UInt64 = 1 << 50
+
     private func copy(_ source: some ClusterSource, _ hash: String, _ path: FilePath) throws(ImageError) {
+        guard source.size <= Self.largest else { throw .size(source.size, rule: "at most \(Self.largest)") }
         var plan = ImageCreate.Plan(size: (source.size + 511) & ~511)
         plan.owner = ImageKind.id(spec.name).description
         plan.sourceHash = hash
@@ -75,6 +79,12 @@ struct ImageImport {
             let step = 1 << 20
             var offset: UInt64 = 0
             while offset < source.size {
+                // By whole steps, so that what is written stays aligned to them.
+                let data = try source.nextData(from: offset) & ~UInt64(step - 1)
+                if data > offset {
+                    offset = data
+                    continue
+                }
                 let count = Int(min(UInt64(step), source.size - offset))
                 if let bytes = try source.read(offset, count) { try target.write(bytes, at: offset) }
                 offset += UInt64(count)
@@ -88,6 +98,8 @@ struct ImageImport {
 protocol ClusterSource {
     /// Bytes of the disk.
     var size: UInt64 { get }
+    /// Where the next bytes may be that are not zero: from `offset` on, which is within the disk; its end where none are.
+    func nextData(from offset: UInt64) throws(ImageError) -> UInt64
     /// The bytes of a range within the disk; nil if all of them are zero.
     func read(_ offset: UInt64, _ count: Int) throws(ImageError) -> [UInt8]?
 }
@@ -100,6 +112,11 @@ struct RawSource: ClusterSource {
     init(_ file: ImageFile) throws(ImageError) {
         self.file = file
         size = try file.length()
+    }
+
+    func nextData(from offset: UInt64) throws(ImageError) -> UInt64 {
+        let extent = try fileCall(.read) { () throws(Errno) in try File.extent(file.descriptor, at: offset) }
+        return extent.hasData ? offset : extent.end
     }
 
     func read(_ offset: UInt64, _ count: Int) throws(ImageError) -> [UInt8]? {

@@ -20,6 +20,15 @@ final class Qcow2Source: ClusterSource {
         guard !header.isCorrupt else { throw .corrupt }
     }
 
+    func nextData(from offset: UInt64) throws(ImageError) -> UInt64 {
+        // A table that is not there maps nothing: hundreds of gigabytes in one step, where clusters are large.
+        let span = UInt64(header.geometry.clusterBits + header.geometry.tableBits)
+        var table = Int(offset >> span)
+        guard table < image.l1.count, image.l1[table] & MappingEntry.offsetMask == 0 else { return offset }
+        while table < image.l1.count, image.l1[table] & MappingEntry.offsetMask == 0 { table += 1 }
+        return min(UInt64(table) << span, size)
+    }
+
     func read(_ offset: UInt64, _ count: Int) throws(ImageError) -> [UInt8]? {
         var bytes: [UInt8]?
         var done = 0
