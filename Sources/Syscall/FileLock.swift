@@ -20,6 +20,17 @@ public enum FileLock {
         try take(file.raw, F_WRLCK, byte: byte)
     }
 
+    /// Gives up all locks that this open file holds on the bytes.
+    ///
+    /// Closing alone would do so only with the last reference: a child between fork and exec, or a ring that is being
+    /// torn down, may hold one for a moment longer.
+    public static func release(_ file: borrowing Descriptor, bytes: Range<Int64>) throws(Errno) {
+        let raw = file.raw
+        var lock = describe(F_UNLCK, byte: bytes.lowerBound)
+        lock.l_len = off_t(bytes.count)
+        try linuxCall { fcntl(raw, ofdSetLock, &lock) }
+    }
+
     /// Whether another open file holds any lock on the byte.
     public static func isHeldElsewhere(_ file: borrowing Descriptor, byte: Int64) throws(Errno) -> Bool {
         let raw = file.raw

@@ -29,6 +29,7 @@ extension ImageDisk {
         if let commitTimer { loop.cancel(commitTimer) }
         isClosed = true
         // The files, and the locks on them, go now, whoever still holds the disk.
+        do throws(Errno) { try chain.files[0].unlock() } catch let failed { error = error ?? failed }
         chain = BackingChain.closed
         let end = closing
         closing = nil

@@ -152,8 +152,11 @@ final class RawDisk: Disk {
 
     private func finishClosing(_ result: Int32) {
         retire()
+        var error = result < 0 ? Errno(rawValue: -result) : nil
+        // Now, whoever still refers to the open file.
+        do throws(Errno) { try ImageFile.unlock(file) } catch let failed { error = error ?? failed }
         let done = ending
         ending = nil
-        done?(result < 0 ? Errno(rawValue: -result) : nil)
+        done?(error)
     }
 }

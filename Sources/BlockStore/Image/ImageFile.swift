@@ -48,6 +48,14 @@ final class ImageFile: Sendable {
         return true
     }
 
+    /// Gives the locks up now, whoever still refers to the open file: for its last user, just before it is closed.
+    func unlock() throws(Errno) { try Self.unlock(descriptor) }
+
+    /// The same for a descriptor that `duplicate` gave.
+    static func unlock(_ file: borrowing Descriptor) throws(Errno) {
+        try FileLock.release(file, bytes: usedByte..<refusedByte + 100)
+    }
+
     /// The file's length in bytes.
     func length() throws(ImageError) -> UInt64 {
         try fileCall(.stat) { () throws(Errno) in try File.status(descriptor).length }
