@@ -98,7 +98,7 @@ struct ImageImport {
 protocol ClusterSource {
     /// Bytes of the disk.
     var size: UInt64 { get }
-    /// Where the next bytes may be that are not zero: from `offset` on, which is within the disk; its end where none are.
+    /// Where the next bytes may be that are not zero, from `offset` on, which is within the disk; its end if none are.
     func nextData(from offset: UInt64) throws(ImageError) -> UInt64
     /// The bytes of a range within the disk; nil if all of them are zero.
     func read(_ offset: UInt64, _ count: Int) throws(ImageError) -> [UInt8]?
