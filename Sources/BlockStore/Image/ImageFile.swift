@@ -1,3 +1,4 @@
+import Synchronization
 import Syscall
 import SystemPackage
 
@@ -18,6 +19,9 @@ final class ImageFile: Sendable {
 
     let path: FilePath
     let descriptor: Descriptor
+    private let access: Access
+    /// Whether another descriptor of the same open file may outlive this one, with the locks.
+    private let isDuplicated = Atomic(false)
 
     private static let usedByte: Int64 = 100
     private static let refusedByte: Int64 = 200
@@ -34,7 +38,15 @@ final class ImageFile: Sendable {
             guard isFree else { throw .locked }
         }
         self.path = path
+        self.access = access
         descriptor = opened
+    }
+
+    deinit {
+        guard access != .observe, !isDuplicated.load(ordering: .relaxed) else { return }
+        // Closing drops the locks too, if nobody else refers to the open file. It was not closed yet, so the kernel has
+        // no reason to refuse; if it did, that would be all there is.
+        do throws(Errno) { try unlock() } catch { return }
     }
 
     /// Takes our locks first and then looks for others', so that of two who race neither proceeds unseen.
@@ -62,7 +74,10 @@ final class ImageFile: Sendable {
     }
 
     /// A second descriptor of the same open file, which keeps its locks too.
-    func duplicate() throws(Errno) -> Descriptor { try File.duplicate(descriptor) }
+    func duplicate() throws(Errno) -> Descriptor {
+        isDuplicated.store(true, ordering: .relaxed)
+        return try File.duplicate(descriptor)
+    }
 
     /// Bytes at `offset`; zero where the file ends before.
     func read(_ count: Int, at offset: HostOffset) throws(ImageError) -> [UInt8] {
