@@ -1,6 +1,7 @@
 import Foundation
 import Synchronization
 import SystemPackage
+import TestSupport
 import Testing
 
 @testable import sdagent
@@ -19,6 +20,18 @@ struct StateTests {
         first.release()
         #expect(try StateLock.isHeld(.apply, in: place.state) == false)
         #expect(try Held(place.state) != nil)
+    }
+
+    @Test("A lock that is given up is free, whoever still refers to the open file")
+    func lingering() throws {
+        let place = try Workplace()
+        try place.state.prepare()
+        let held = try #require(try Held(place.state))
+        let lingering = Lingering(place.state.path.appending("lock").string)
+        #expect(lingering.count == 1)
+        held.release()
+        #expect(try StateLock.isHeld(.apply, in: place.state) == false)
+        withExtendedLifetime(lingering) {}
     }
 
     @Test("Who comes second waits, is told for whom, and is refused in the end")

@@ -1,4 +1,6 @@
+import Syscall
 import SystemPackage
+import TestSupport
 import Testing
 
 @testable import BlockStore
@@ -77,5 +79,38 @@ struct ImageCreateTests {
         let outcome = try Witness.run("qemu-io", ["-f", "qcow2", "-c", "write 0 512", path.string])
         #expect(outcome.status != 0 && outcome.output.contains("lock"))
         #expect(try writer.header().size == 1 << 20)
+    }
+
+    @Test
+    func `a closed image is free, whoever still refers to the open file`() throws {
+        let scratch = try Scratch()
+        let path = scratch.file("disk.qcow2")
+        try ImageCreate.qcow2(path, ImageCreate.Plan(size: 1 << 20))
+        let lingering = try {
+            let writer = try ImageFile(path, .write)
+            return withExtendedLifetime(writer) { Lingering(path.string) }
+        }()
+        #expect(lingering.count == 1)
+        _ = try ImageFile(path, .write)
+        withExtendedLifetime(lingering) {}
+    }
+
+    @Test(arguments: VolumeFormat.allCases)
+    func `a closed disk is free, whoever still refers to the open file`(format: VolumeFormat) async throws {
+        let scratch = try Scratch()
+        let path = scratch.file("disk")
+        switch format {
+        case .qcow2: try ImageCreate.qcow2(path, ImageCreate.Plan(size: 1 << 20))
+        case .raw: try File.truncate(File.open(path, .createNew(permissions: 0o600)), to: 1 << 20)
+        }
+        let session = try await DiskSession(scratch.path, "disk", format: format)
+        try await session.write(0, [UInt8](repeating: 1, count: 4096))
+        let lingering = Lingering(path.string)
+        #expect(lingering.count > 0)
+        try await session.close()
+        let again = try await DiskSession(scratch.path, "disk", format: format)
+        #expect(try await again.read(0, 512) == [UInt8](repeating: 1, count: 512))
+        try await again.close()
+        withExtendedLifetime(lingering) {}
     }
 }

@@ -49,8 +49,16 @@ final class ImageFile: Sendable {
         do throws(Errno) { try unlock() } catch { return }
     }
 
-    /// Takes our locks first and then looks for others', so that of two who race neither proceeds unseen.
+    /// Takes the locks, or none of them.
     private static func lock(_ file: borrowing Descriptor, _ access: Access) throws(Errno) -> Bool {
+        if try take(file, access) { return true }
+        // Now, whoever still refers to the open file: the next to come is refused for the holder alone.
+        try unlock(file)
+        return false
+    }
+
+    /// Takes our locks first and then looks for others', so that of two who race neither proceeds unseen.
+    private static func take(_ file: borrowing Descriptor, _ access: Access) throws(Errno) -> Bool {
         var used = [consistentRead]
         if access == .write { used += [write, resize] }
         for right in used where try !FileLock.share(file, byte: usedByte + right) { return false }

@@ -24,6 +24,12 @@ struct StateLock: ~Copyable, Sendable {
 
     private init(file: consuming Descriptor) { self.file = file }
 
+    deinit {
+        // Now, whoever still refers to the open file. It is open, so the kernel has no reason to refuse; if it did, the
+        // closing that follows would be all there is.
+        do throws(Errno) { try FileLock.release(file, bytes: 0..<1) } catch { return }
+    }
+
     /// Gives the lock up.
     consuming func release() {}
 
