@@ -21,7 +21,9 @@ struct TargetKindTests {
         let loop: StorageLoop
         let disks: OpenDisks
         let server: TargetServer
-        let port: UInt16
+        private let reserved: ReservedPort
+
+        var port: UInt16 { reserved.number }
 
         init() async throws {
             scratch = try Scratch()
@@ -30,9 +32,7 @@ struct TargetKindTests {
             var limits = ServeLimits()
             limits.drain = .milliseconds(300)
             server = await TargetServer(on: loop, disks: disks, logger: Logger(label: "test"), limits: limits)
-            let address = try #require(SocketAddress(host: "127.0.0.1", port: 0))
-            let free = try StreamSocket.listen(on: address, backlog: 1)
-            port = try StreamSocket.localAddress(free.raw).port
+            reserved = try ReservedPort()
         }
 
         private func kinds(_ server: TargetServer?) -> [any ResourceKind] {
