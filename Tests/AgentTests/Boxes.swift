@@ -4,6 +4,7 @@ import Manifest
 import Reconcile
 import Synchronization
 import SystemPackage
+import TestSupport
 
 @testable import sdagent
 
@@ -64,8 +65,7 @@ final class Workplace: Sendable {
     let folder: String
 
     init() throws {
-        folder = NSTemporaryDirectory() + "sdt-agt-" + UUID().uuidString.prefix(8)
-        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        folder = try TemporaryDirectory.make()
     }
 
     deinit { try? FileManager.default.removeItem(atPath: folder) }

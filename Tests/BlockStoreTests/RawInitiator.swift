@@ -22,7 +22,7 @@ final class RawInitiator {
 
     /// - Parameter host: the last byte of its own address, which is 127.0.0.`host`.
     init(port: UInt16, from host: UInt32 = 1) {
-        socket = Glibc.socket(AF_INET, CInt(SOCK_STREAM.rawValue), 0)
+        socket = Glibc.socket(AF_INET, CInt(SOCK_STREAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue), 0)
         let socket = socket
         Self.with(0x7f00_0000 | host, port: 0) { _ = bind(socket, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) }
         Self.with(0x7f00_0001, port: port) { _ = connect(socket, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) }

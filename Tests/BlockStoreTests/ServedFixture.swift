@@ -27,9 +27,9 @@ func withServer(
     configuration: LoopConfiguration = LoopConfiguration(),
     _ body: (ServedFixture) async throws -> Void
 ) async throws {
-    let directory = FilePath("/dev/shm/sdt-loop-\(UInt64.random(in: 0 ... .max))")
-    try File.makeDirectory(directory, permissions: 0o700)
-    defer { remove(directory) }
+    let scratch = try Scratch(in: "/dev/shm")
+    defer { withExtendedLifetime(scratch) {} }
+    let directory = scratch.path
     let loop = try StorageLoop(configuration)
     do {
         let log = Logger(label: "test")
@@ -57,11 +57,4 @@ func withServer(
         throw error
     }
     await loop.stop()
-}
-
-private func remove(_ directory: FilePath) {
-    for name in (try? File.names(in: directory)) ?? [] {
-        try? File.remove(directory.appending(name))
-    }
-    try? File.removeDirectory(directory)
 }

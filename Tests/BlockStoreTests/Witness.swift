@@ -1,5 +1,6 @@
 import Foundation
 import SystemPackage
+import TestSupport
 import Testing
 
 @testable import BlockStore
@@ -10,9 +11,7 @@ final class Scratch: Sendable {
 
     /// - Parameter parent: where it is made; tests of many small files take memory.
     init(in parent: String = "/var/tmp") throws {
-        var template = Array("\(parent)/sdt-img-XXXXXX".utf8CString)
-        guard mkdtemp(&template) != nil else { throw POSIXError(.EIO) }
-        path = FilePath(String(decoding: template.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self))
+        path = FilePath(try TemporaryDirectory.make(in: parent))
     }
 
     deinit { try? FileManager.default.removeItem(atPath: path.string) }
@@ -27,20 +26,12 @@ enum Witness {
         var output: String
     }
 
-    static let isHere = FileManager.default.isExecutableFile(atPath: "/usr/bin/qemu-img")
+    static let isHere = haveTools("qemu-img")
 
     @discardableResult
     static func run(_ tool: String, _ arguments: [String]) throws -> Outcome {
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: "/usr/bin/\(tool)")
-        process.arguments = arguments
-        let pipe = Pipe()
-        process.standardOutput = pipe
-        process.standardError = pipe
-        try process.run()
-        let bytes = pipe.fileHandleForReading.readDataToEndOfFile()
-        process.waitUntilExit()
-        return Outcome(status: process.terminationStatus, output: String(decoding: bytes, as: UTF8.self))
+        let result = try commandHere([tool] + arguments, seconds: 300)
+        return Outcome(status: result.code, output: result.output + result.error)
     }
 
     /// Runs a tool that must succeed.

@@ -10,9 +10,10 @@ import Testing
         var configuration = LoopConfiguration()
         configuration.buffers = [.init(bytes: 8192, slots: 4)]
         configuration.registersBuffers = registered
-        let path = FilePath("/tmp/sdt-loop-\(getpid())-\(registered)")
+        let path = FilePath("/tmp/sdt-\(getpid())-loop-\(registered)")
         let file = try File.open(path, .createNew(permissions: 0o600))
-        defer { try? File.remove(path) }
+        // A file without a name goes with its descriptor, whatever ends the test.
+        try File.remove(path)
         let raw = file.raw
         try await withLoop(configuration) { storage in
             let journal = Journal()

@@ -1,6 +1,4 @@
 internal import Glibc
-internal import Subprocess
-internal import SystemPackage
 
 /// A command that runs beside a test: a daemon, a load. It and its children are ended when the body ends.
 public struct RunningCommand: Sendable {
@@ -20,27 +18,26 @@ public struct RunningCommand: Sendable {
     ///
     /// - Parameter log: the file that takes its output and its errors; what is there stays.
     /// - Returns: the body's value, and what ended the command.
+    /// - Throws: `MissingProgram` where there was nothing to run; the body's error.
     @discardableResult
     public static func with<Value: Sendable>(
         _ words: [String], log: String, _ body: @Sendable (RunningCommand) async throws -> Value
     ) async throws -> (value: Value, end: End) {
-        let descriptor = try FileDescriptor.open(
-            log, .writeOnly, options: [.create, .append], permissions: [.ownerReadWrite, .groupRead])
-        var options = PlatformOptions()
-        options.processGroupID = 0
-        let result = try await run(
-            .name(words[0]), arguments: Arguments(Array(words.dropFirst())), platformOptions: options, input: .none,
-            output: .fileDescriptor(descriptor, closeAfterSpawningProcess: false),
-            error: .fileDescriptor(descriptor, closeAfterSpawningProcess: true)
-        ) { execution in
-            let running = RunningCommand(id: Int32(execution.processIdentifier.value))
-            defer { kill(-running.id, SIGKILL) }
-            return try await body(running)
+        try MissingProgram.check(words)
+        let launch = try Launch(words, log: log)
+        let running = RunningCommand(id: try await launch.pid())
+        let value: Value
+        do {
+            value = try await body(running)
+        } catch {
+            running.signal(SIGKILL)
+            _ = try await launch.lastEvent()
+            throw error
         }
-        switch result.terminationStatus {
-        case .exited(let code): return (result.closureResult, .exited(code))
-        case .signaled(let signal): return (result.closureResult, .signaled(signal))
-        }
+        running.signal(SIGKILL)
+        let last = try await launch.lastEvent()
+        guard case .ended(let end, _, _) = last else { throw Launch.failure(last, of: words) }
+        return (value, end)
     }
 
     /// Sends a signal to its process group.

@@ -1,5 +1,4 @@
 internal import Glibc
-internal import Subprocess
 internal import SystemPackage
 
 /// A directory of one test's own, gone with all it holds when the test ends.
@@ -8,12 +7,8 @@ public struct TemporaryDirectory: Sendable {
     public let path: String
 
     /// Makes a directory only its owner can enter, runs the body and removes it, whatever the body throws.
-    ///
-    /// It lies under /var/tmp, which is a disk where /tmp may be memory: tests of crashes and of direct I/O need one.
     public static func with<Value>(_ body: (TemporaryDirectory) async throws -> Value) async throws -> Value {
-        var template = Array("/var/tmp/sdt-XXXXXX".utf8CString)
-        guard let made = mkdtemp(&template) else { throw Errno(rawValue: errno) }
-        let directory = TemporaryDirectory(path: String(cString: made))
+        let directory = try TemporaryDirectory(path: make())
         do {
             let value = try await body(directory)
             try await output(of: ["rm", "-rf", "--", directory.path])
@@ -22,6 +17,16 @@ public struct TemporaryDirectory: Sendable {
             _ = try await command(["rm", "-rf", "--", directory.path])
             throw error
         }
+    }
+
+    /// Makes a directory for its caller to remove; it is removed with this process at the latest.
+    ///
+    /// - Parameter parent: /var/tmp is a disk where /tmp may be memory, which tests of crashes and of direct I/O need;
+    ///   /dev/shm is memory, for many small files.
+    public static func make(in parent: String = "/var/tmp") throws -> String {
+        var template = Array("\(parent)/\(Launcher.mark)XXXXXX".utf8CString)
+        guard mkdtemp(&template) != nil else { throw Errno(rawValue: errno) }
+        return String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 
     /// The path of an entry.

@@ -17,7 +17,7 @@ public struct TestNamespace: Sendable {
             serial += 1
             return serial
         }
-        let namespace = TestNamespace(name: "sdt-\(getpid())-\(number)")
+        let namespace = TestNamespace(name: "\(Launcher.mark)\(number)")
         try await output(of: ["ip", "netns", "add", namespace.name])
         do {
             try await namespace.run("ip", "link", "set", "lo", "up")

@@ -96,10 +96,9 @@ struct TableTests {
                 var socket = try NetworkLocation.namespace(mine.name).socket(.netfilter)
                 try NFTableChange(from: nil, to: table)
                     .commit(from: nil, to: table, generation: try socket.nftablesGeneration(), on: &socket)
-                let path = "/tmp/sdagent-\(theirs.name).nft"
-                try await output(of: ["sh", "-c", "cat > \(path) <<'END'\n\(Self.script)\nEND"])
-                try await theirs.run("nft", "-f", path)
-                try await output(of: ["rm", path])
+                try await TemporaryDirectory.with { directory in
+                    _ = try await theirs.run("nft", "-f", directory.write(Self.script, to: "script.nft"))
+                }
                 let (left, right) = (try await Self.listing(mine), try await Self.listing(theirs))
                 #expect(left == right)
             }
