@@ -17,13 +17,15 @@ public struct UplinkSpec: Hashable, Sendable {
     public var resourceName: String { interface.description }
 }
 
-/// The mark on a borrowed port, an alternative name such as `sdagent.uplink.101.blue`: who borrows it, and what it was
+/// The mark on a borrowed port, an alternative name such as `sdagent.uplink.101.7.blue`: who borrows it, and what it was
 /// like before, so that it can be given back like that. The digits: it was up; its IPv6 was off; address generation.
+/// Then the port's index, since no two links have one alternative name.
 struct UplinkMark: Hashable {
     let switchName: String
     let wasUp: Bool
     let wasIPv6Disabled: Bool
     let addressGeneration: AddressGeneration
+    let index: Int32
 
     private static let prefix = "sdagent.uplink."
 
@@ -33,6 +35,7 @@ struct UplinkMark: Hashable {
         wasUp = link.isUp
         wasIPv6Disabled = link.isIPv6Disabled ?? false
         addressGeneration = link.addressGeneration ?? .eui64
+        index = link.index
     }
 
     /// The mark in an alternative name, if it is one.
@@ -42,9 +45,10 @@ struct UplinkMark: Hashable {
         let digits = rest.utf8.prefix(3).map { $0 &- UInt8(ascii: "0") }
         guard digits.count == 3, digits[0] < 2, digits[1] < 2 else { return nil }
         guard let generation = AddressGeneration(rawValue: digits[2]) else { return nil }
-        let name = rest.dropFirst(3)
-        guard name.first == ".", name.count > 1 else { return nil }
-        switchName = String(name.dropFirst())
+        let parts = rest.dropFirst(3).split(separator: ".", maxSplits: 2, omittingEmptySubsequences: false)
+        guard parts.count == 3, parts[0].isEmpty, let index = Int32(parts[1]), !parts[2].isEmpty else { return nil }
+        switchName = String(parts[2])
+        self.index = index
         wasUp = digits[0] == 1
         wasIPv6Disabled = digits[1] == 1
         addressGeneration = generation
@@ -60,8 +64,9 @@ struct UplinkMark: Hashable {
         return nil
     }
 
-    /// The alternative name: at most 82 bytes of the 127 that the kernel takes.
+    /// The alternative name: at most 93 bytes of the 127 that the kernel takes.
     var text: String {
-        "\(Self.prefix)\(wasUp ? 1 : 0)\(wasIPv6Disabled ? 1 : 0)\(addressGeneration.rawValue).\(switchName)"
+        let before = "\(wasUp ? 1 : 0)\(wasIPv6Disabled ? 1 : 0)\(addressGeneration.rawValue)"
+        return "\(Self.prefix)\(before).\(index).\(switchName)"
     }
 }

@@ -82,10 +82,11 @@ struct NICDiffTests {
         link.isUp = true
         link.addressGeneration = .random
         let mark = UplinkMark("blue.1", on: link)
-        #expect(mark.text == "sdagent.uplink.103.blue.1" && UplinkMark(mark.text) == mark)
+        #expect(mark.text == "sdagent.uplink.103.3.blue.1" && UplinkMark(mark.text) == mark)
         for text in [
-            "", "eth1", "sdagent.uplink.", "sdagent.uplink.103.", "sdagent.uplink.203.x", "sdagent.uplink.109.x",
-            "sdagent.uplink.10x.x", "sdagent.uplink.103x",
+            "", "eth1", "sdagent.uplink.", "sdagent.uplink.103.", "sdagent.uplink.103.3", "sdagent.uplink.103.3.",
+            "sdagent.uplink.203.3.x", "sdagent.uplink.109.3.x", "sdagent.uplink.10x.3.x", "sdagent.uplink.1033.x",
+            "sdagent.uplink.103.x.x", "sdagent.uplink.103.99999999999.x",
         ] { #expect(UplinkMark(text) == nil, "\(text)") }
     }
 }

@@ -32,7 +32,7 @@ struct UplinkTests {
             #expect(await node.plan(wanted) == ["switch/wan create", "uplink/eth1 create", "uplink/eth2 create"])
             #expect(await node.apply(wanted) == [])
             let shown = try await node.space.run("ip", "-d", "link", "show", "eth1")
-            for words in ["master wan", ",UP", "altname sdagent.uplink.000.wan", "addrgenmode none"] {
+            for words in ["master wan", ",UP", "altname sdagent.uplink.000.", "addrgenmode none"] {
                 #expect(shown.contains(words), "\(words) in \(shown)")
             }
             #expect(await node.plan(wanted) == [])
@@ -100,9 +100,19 @@ struct UplinkTests {
             #expect(await node.apply(try desired("lan", "eth1")) == [])
             let port = try node.link("eth1")
             #expect(port?.master == (try node.link("lan")?.index))
-            #expect(port?.alternativeNames == ["sdagent.uplink.000.lan"])
+            #expect(port?.alternativeNames == ["sdagent.uplink.000.\(port?.index ?? 0).lan"])
             #expect(await node.apply(Desired()) == [])
             #expect(try node.steady("eth1") == before)
+        }
+    }
+
+    @Test func `two ports that are alike are borrowed by one switch`() async throws {
+        try await Node.with { node in
+            for port in ["eth1", "eth2"] { try await addPort(node, port) }
+            let before = try [node.steady("eth1"), node.steady("eth2")]
+            #expect(await node.apply(try desired("wan", "eth1", "eth2")) == [])
+            #expect(await node.apply(Desired()) == [])
+            #expect(try [node.steady("eth1"), node.steady("eth2")] == before)
         }
     }
 }
