@@ -46,6 +46,7 @@ extension Kinds {
                 VMKind.section,
             ],
             derivations: [
+                PoolKind.derivation,
                 VolumeKind.derivation,
                 NICKind.resolution(subnets: RouterKind.subnets),
                 GuardKind.derivation,

@@ -24,4 +24,25 @@ extension PoolKind {
             desired.add(PoolKind.self, entry.name, spec, at: entry.entry.keyPosition)
         }
     }
+
+    /// Pools lie beside each other, not in each other.
+    public static var derivation: Derivation {
+        Derivation { desired, diagnostics in
+            let pools = desired.specs(of: PoolKind.self).values.sorted { $0.name < $1.name }
+            for (index, later) in pools.enumerated() {
+                for earlier in pools[..<index] {
+                    let isInside = later.path.starts(with: earlier.path) || earlier.path.starts(with: later.path)
+                    guard isInside, let position = desired.position(of: id(later.name)) else { continue }
+                    let (one, other) = (id(later.name), id(earlier.name))
+                    let words =
+                        later.path == earlier.path
+                        ? "\(one) and \(other) both lie at \(later.path)"
+                        : "\(one) at \(later.path) and \(other) at \(earlier.path): one lies in the other"
+                    diagnostics.report(
+                        at: position, width: later.name.count, words, hint: "give each a directory of its own")
+                    break
+                }
+            }
+        }
+    }
 }
