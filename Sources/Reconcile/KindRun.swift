@@ -4,9 +4,24 @@
 struct KindRun: Sendable {
     let kind: String
     /// In the order of names.
-    let changes: [PlannedChange]
-    /// Performs the changes of the given names, in that order; one outcome for each.
-    let perform: @Sendable (_ names: [String], _ desired: Desired) async -> [StepOutcome]
+    var changes: [PlannedChange]
+    /// What is in the way of some of them.
+    let obstacles: [ResourceID: Obstacle]
+    /// Performs the given parts, in that order; one outcome for each.
+    let perform: @Sendable (_ parts: [Part], _ desired: Desired) async -> [StepOutcome]
+
+    /// How much of a change is performed.
+    struct Part: Sendable {
+        enum Extent: Sendable {
+            case whole
+            /// Of a replacement: what is there goes.
+            case removal
+            /// Of a replacement: what has gone before is made anew.
+            case creation
+        }
+        let name: String
+        var extent = Extent.whole
+    }
 
     static func look<Kind: ResourceKind>(_ kind: Kind, _ desired: Desired) async throws -> KindRun {
         let observations = try await kind.observe(desired)
@@ -17,15 +32,29 @@ struct KindRun: Sendable {
                 name: name, change: kind.diff(name: name, spec: specs[name], observation: observations[name]),
                 spec: specs[name], observation: observations[name])
         }
+        var obstacles: [ResourceID: Obstacle] = [:]
+        for step in steps where step.change.isPending && step.spec != nil {
+            obstacles[Kind.id(step.name)] = step.observation.flatMap { kind.obstacle($0) }
+        }
         return KindRun(
-            kind: Kind.name, changes: steps.map { PlannedChange(Kind.id($0.name), $0.change) },
-            perform: { names, desired in
+            kind: Kind.name, changes: steps.map { PlannedChange(Kind.id($0.name), $0.change) }, obstacles: obstacles,
+            perform: { parts, desired in
                 let byName = Dictionary(uniqueKeysWithValues: steps.map { ($0.name, $0) })
-                let chosen = names.compactMap { byName[$0] }
+                let chosen = parts.compactMap { part in byName[part.name]?.part(part.extent) }
                 let outcomes = await kind.perform(chosen, desired: desired)
                 precondition(outcomes.count == chosen.count, "kind \(Kind.name) answers each step once")
                 return outcomes
             })
+    }
+}
+
+extension Step {
+    fileprivate func part(_ extent: KindRun.Part.Extent) -> Step {
+        switch extent {
+        case .whole: self
+        case .removal: Step(name: name, change: .delete, spec: nil, observation: observation)
+        case .creation: Step(name: name, change: .create(change.fields), spec: spec, observation: observation)
+        }
     }
 }
 

@@ -34,10 +34,9 @@ public struct Reconciler: Sendable {
         for _ in 1...Self.passLimit {
             let due = current.plan.pending.filter { performed[$0.id]?.isFinal != true }
             guard !due.isEmpty else { break }
-            let results = await perform(current, Set(due.map(\.id)), desired)
-            performed.merge(results) { _, new in new }
-            let touched = Set(results.filter { !$0.value.isSkipped }.keys.map(\.kind))
-            guard let first = kinds.firstIndex(where: { touched.contains($0.name) }) else { break }
+            let deeds = await perform(current, Set(due.map(\.id)), desired)
+            performed.merge(deeds.results) { _, new in new }
+            guard let first = kinds.firstIndex(where: { deeds.touched.contains($0.name) }) else { break }
             current = await look(desired, again: kinds[first...], over: current)
         }
         return ApplyReport(plan: found.plan, performed: performed, after: current.plan)
@@ -50,10 +49,23 @@ private struct Sight {
         case seen(KindRun)
         case failed(ObservationFailure)
     }
-    var looks: [Look]
+    let looks: [Look]
+    /// The kinds that could be looked at; what somebody else of ours keeps from one is a conflict.
+    let runs: [KindRun]
+    /// What goes from one resource to another.
+    let handovers: Handovers
 
-    var runs: [KindRun] {
-        looks.compactMap { if case .seen(let run) = $0 { run } else { nil } }
+    init(_ looks: [Look]) {
+        self.looks = looks
+        let seen: [KindRun] = looks.compactMap { if case .seen(let run) = $0 { run } else { nil } }
+        let handovers = Handovers(seen)
+        self.handovers = handovers
+        runs = seen.map { run in
+            var run = run
+            guard !run.obstacles.isEmpty else { return run }
+            run.changes = run.changes.map { PlannedChange($0.id, handovers.refusals[$0.id] ?? $0.change) }
+            return run
+        }
     }
 
     var plan: Plan {
@@ -63,6 +75,25 @@ private struct Sight {
             changes: deletions + rest,
             failures: looks.compactMap { if case .failed(let failure) = $0 { failure } else { nil } })
     }
+
+    /// The replacements whose first half goes with the deletions: a kind that is made earlier waits for what they have.
+    var halved: Set<ResourceID> {
+        let order = Dictionary(uniqueKeysWithValues: runs.enumerated().map { ($1.kind, $0) })
+        let awaited = handovers.holders.filter { waiter, holder in
+            order[waiter.kind, default: 0] < order[holder.kind, default: 0]
+        }
+        let replaced = runs.flatMap(\.changes).filter { if case .replace = $0.change { true } else { false } }
+        return Set(replaced.map(\.id)).intersection(awaited.values)
+    }
+}
+
+/// What one pass has done.
+private struct Deeds {
+    var results: [ResourceID: StepResult] = [:]
+    /// What is not as asked, so that what needs it is not attempted.
+    var broken: Set<ResourceID> = []
+    /// The kinds that were at work.
+    var touched: Set<String> = []
 }
 
 extension ResourceKind {
@@ -74,60 +105,76 @@ extension Reconciler {
     private func look(
         _ desired: Desired, again: ArraySlice<any ResourceKind>? = nil, over old: Sight? = nil
     ) async -> Sight {
-        var sight = Sight(looks: old.map { Array($0.looks.prefix(again?.startIndex ?? 0)) } ?? [])
+        var looks = old.map { Array($0.looks.prefix(again?.startIndex ?? 0)) } ?? []
         for kind in again ?? kinds[...] {
             do {
-                sight.looks.append(.seen(try await KindRun.look(kind, desired)))
+                looks.append(.seen(try await KindRun.look(kind, desired)))
             } catch {
-                sight.looks.append(.failed(ObservationFailure(kind: kind.name, reason: "\(error)")))
+                looks.append(.failed(ObservationFailure(kind: kind.name, reason: "\(error)")))
             }
         }
-        return sight
+        return Sight(looks)
     }
 
-    private func perform(
-        _ sight: Sight, _ due: Set<ResourceID>, _ desired: Desired
-    ) async -> [ResourceID: StepResult] {
-        var results: [ResourceID: StepResult] = [:]
+    private func perform(_ sight: Sight, _ due: Set<ResourceID>, _ desired: Desired) async -> Deeds {
+        var deeds = Deeds()
         let plan = sight.plan
         // What stands on something that is missing is not attempted.
-        var broken = Set(plan.refusals.map(\.id))
-        broken.formUnion(plan.pending.map(\.id).filter { !due.contains($0) })
+        deeds.broken = Set(plan.refusals.map(\.id))
+        deeds.broken.formUnion(plan.pending.map(\.id).filter { !due.contains($0) })
         for failure in plan.failures {
             let kind = kinds.first { $0.name == failure.kind }
-            if let kind { broken.formUnion(Self.ids(of: kind, desired)) }
+            if let kind { deeds.broken.formUnion(Self.ids(of: kind, desired)) }
         }
+        let halved = sight.halved
         for run in sight.runs.reversed() {
-            let chosen = run.changes.reversed().filter { $0.change == .delete && due.contains($0.id) }
-            await perform(run, chosen, desired, &results, &broken)
+            let going = run.changes.reversed().filter { $0.change == .delete || halved.contains($0.id) }
+            await perform(run, going.filter { due.contains($0.id) }, .removal, of: halved, sight, desired, &deeds)
         }
         for run in sight.runs {
-            let chosen = run.changes.filter { $0.change != .delete && due.contains($0.id) }
-            await perform(run, chosen, desired, &results, &broken)
+            let coming = run.changes.filter { $0.change != .delete }
+            await perform(run, coming.filter { due.contains($0.id) }, .creation, of: halved, sight, desired, &deeds)
         }
-        return results
+        return deeds
     }
 
+    /// Performs changes of one kind: of those that are `halved` the one half, the others whole.
     private func perform(
-        _ run: KindRun, _ changes: [PlannedChange], _ desired: Desired, _ results: inout [ResourceID: StepResult],
-        _ broken: inout Set<ResourceID>
+        _ run: KindRun, _ changes: [PlannedChange], _ half: KindRun.Part.Extent, of halved: Set<ResourceID>,
+        _ sight: Sight, _ desired: Desired, _ deeds: inout Deeds
     ) async {
-        var chosen: [PlannedChange] = []
-        for change in changes {
-            let missing = desired.references(of: change.id).first { $0.isVital && broken.contains($0.target) }
-            if let missing {
-                results[change.id] = .skipped(because: missing.target)
-                broken.insert(change.id)
-            } else {
-                chosen.append(change)
-            }
-        }
+        let chosen = Self.possible(changes, sight, desired, &deeds)
         guard !chosen.isEmpty else { return }
-        let outcomes = await run.perform(chosen.map(\.id.name), desired)
-        for (change, outcome) in zip(chosen, outcomes) {
-            results[change.id] = .performed(outcome)
-            if outcome != .done { broken.insert(change.id) }
-            progress(change.id, change.change, outcome)
+        let parts = chosen.map { KindRun.Part(name: $0.id.name, extent: halved.contains($0.id) ? half : .whole) }
+        deeds.touched.insert(run.kind)
+        let outcomes = await run.perform(parts, desired)
+        for ((change, part), outcome) in zip(zip(chosen, parts), outcomes) {
+            deeds.results[change.id] = .performed(outcome)
+            if outcome != .done { deeds.broken.insert(change.id) }
+            // Done is what is done in both halves.
+            if part.extent != .removal || outcome != .done { progress(change.id, change.change, outcome) }
+        }
+    }
+
+    /// The changes that can be attempted; the others are noted as skipped.
+    private static func possible(
+        _ changes: [PlannedChange], _ sight: Sight, _ desired: Desired, _ deeds: inout Deeds
+    ) -> [PlannedChange] {
+        var left = changes
+        while true {
+            // Within a kind, too, one may wait for another: who is skipped may stop one that was already passed.
+            let count = left.count
+            left.removeAll { change in
+                // Its first half has failed, and has its result.
+                if deeds.results[change.id] != nil, deeds.broken.contains(change.id) { return true }
+                let needed = desired.references(of: change.id).first { $0.isVital && deeds.broken.contains($0.target) }
+                let holder = sight.handovers.holders[change.id].flatMap { deeds.broken.contains($0) ? $0 : nil }
+                guard let missing = needed?.target ?? holder else { return false }
+                deeds.results[change.id] = .skipped(because: missing)
+                deeds.broken.insert(change.id)
+                return true
+            }
+            if left.count == count { return left }
         }
     }
 

@@ -20,13 +20,20 @@ public protocol ResourceKind: Sendable {
     /// Compares; pure and total. At least one of `spec` and `observation` is there.
     func diff(name: String, spec: Spec?, observation: Observation?) -> Change
 
+    /// Another resource of ours that stands where this one is to be. `diff` takes the place as free: the plan lets the
+    /// holder go first, and makes it a conflict where the holder stays.
+    func obstacle(_ observation: Observation) -> Obstacle?
+
     /// Makes the node so. One outcome for each step, in the order of the steps.
     ///
     /// A run holds either deletions only (from the last kind to the first) or none (from the first kind to the last).
+    /// What a run replaces goes before anything of it comes: one may take the other's name.
     func perform(_ steps: [Step<Spec, Observation>], desired: Desired) async -> [StepOutcome]
 }
 
 extension ResourceKind {
+    public func obstacle(_ observation: Observation) -> Obstacle? { nil }
+
     public static func id(_ name: String) -> ResourceID { ResourceID(Self.name, name) }
 }
 
@@ -36,7 +43,7 @@ public struct Step<Spec: Sendable, Observation: Sendable>: Sendable {
     public let change: Change
     /// Nil for a deletion.
     public let spec: Spec?
-    /// Nil for a creation.
+    /// Nil where nothing of it was seen.
     public let observation: Observation?
 
     public init(name: String, change: Change, spec: Spec?, observation: Observation?) {

@@ -30,7 +30,7 @@ struct StorageKindTests {
         func load(_ text: String) -> (Desired?, [String]) {
             let loader = DesiredLoader(
                 sections: [PoolKind.section(places), ImageKind.section, VolumeKind.section],
-                derivations: [VolumeKind.derivation], kinds: kinds)
+                derivations: [PoolKind.derivation, VolumeKind.derivation], kinds: kinds)
             let diagnostics = Diagnostics()
             let source = Source(file: "test.yaml", directory: scratch.path.string, text: text)
             return (loader.load([source], diagnostics), diagnostics.all.map(\.message))
@@ -169,6 +169,28 @@ struct StorageKindTests {
         try await node.apply("pools: {}")
         #expect(try await node.plan("pools: {}") == [])
         #expect(try File.status(of: node.scratch.file("deep/far")) == nil)
+    }
+
+    @Test
+    func `an empty pool's directory goes to another pool in one apply, one that holds data does not`() async throws {
+        let node = try Node()
+        try await node.apply("pools: { old: { path: far } }")
+        #expect(try await node.plan("pools: { new: { path: far } }") == ["pool/old delete", "pool/new create"])
+        let status = try await node.apply("pools: { new: { path: far } }")
+        #expect(status["pool/new"]?.state == .converged)
+        #expect(try await node.plan("pools: { new: { path: far } }") == ["pool/new none"])
+
+        try await node.apply("pools: { new: { path: far } }\nvolumes: { v: { pool: new, size: 1MiB } }")
+        let taken = try await node.apply("pools: { third: { path: far } }")
+        #expect(taken["pool/new"]?.state == .orphan && taken["volume/v"]?.state == .orphan)
+        let conflict = try #require(taken["pool/third"])
+        #expect(conflict.state == .conflict && conflict.detail.contains("is pool/new, which is not empty"))
+        // Another agent's pool has a mark of the same form, and is nobody's here.
+        let elsewhere = try Node()
+        let far = node.scratch.file("far")
+        let other = try await elsewhere.apply("pools: { new: { path: mine }, third: { path: \(far) } }")
+        #expect(other["pool/third"]?.state == .conflict)
+        #expect(try await node.plan("pools: { new: { path: far } }").contains("pool/new none"))
     }
 
     @Test(arguments: ["0.10", "1.1"], [false, true])

@@ -10,6 +10,8 @@ public struct PoolObservation: Hashable, Sendable {
         case ours
         /// A directory without a mark that holds nothing, or nothing but volumes of ours.
         case unmarked
+        /// Another pool of this agent.
+        case held(by: ResourceID)
         /// Something that is not ours, in words.
         case foreign(String)
     }
@@ -31,16 +33,19 @@ public struct PoolKind: ResourceKind {
 
     public func observe(_ desired: Desired) async throws -> [String: PoolObservation] {
         var seen: [String: PoolObservation] = [:]
-        for (name, path) in try places.known() { seen[name] = try look(name, path) }
+        let known = try places.known()
+        for (name, path) in known { seen[name] = try look(name, path, known) }
         for (name, spec) in desired.specs(of: Self.self) where seen[name]?.path != spec.path {
             // A pool that was moved in the manifest shows where it is, so that its volumes are not left behind unseen.
             if let old = seen[name], old.files > 0 { continue }
-            seen[name] = try look(name, spec.path)
+            seen[name] = try look(name, spec.path, known)
         }
         return seen
     }
 
-    private func look(_ name: String, _ path: FilePath) throws(ImageError) -> PoolObservation? {
+    private func look(
+        _ name: String, _ path: FilePath, _ known: [String: FilePath]
+    ) throws(ImageError) -> PoolObservation? {
         guard let status = try places.stat(path) else { return nil }
         guard status.kind == .directory else {
             return PoolObservation(path: path, state: .foreign("\(path) is not a directory"), files: 0)
@@ -50,6 +55,9 @@ public struct PoolKind: ResourceKind {
             guard owner != Self.id(name).description else {
                 return PoolObservation(path: path, state: .ours, files: files.ours + files.others)
             }
+            // By our own list, too: another agent's pool has a mark of the same form.
+            let holder = known.first { $0.value == path && Self.id($0.key).description == owner }
+            if let holder { return PoolObservation(path: path, state: .held(by: Self.id(holder.key)), files: 0) }
             return PoolObservation(path: path, state: .foreign("\(path) is \(owner)"), files: 0)
         }
         guard files.others == 0 else {
@@ -86,7 +94,8 @@ public struct PoolKind: ResourceKind {
             let held = observation.files == 1 ? "a volume or image" : "\(observation.files) volumes and images"
             return .orphan(reason: "\(observation.path) still holds \(held)")
         }
-        guard let observation else { return .create([FieldChange("path", to: "\(spec.path)")]) }
+        let creation = Change.create([FieldChange("path", to: "\(spec.path)")])
+        guard let observation else { return creation }
         guard observation.path == spec.path else {
             return .conflict(
                 reason: "the pool is at \(observation.path) with \(observation.files) volumes and images; pools are "
@@ -95,8 +104,14 @@ public struct PoolKind: ResourceKind {
         switch observation.state {
         case .ours: return .none
         case .unmarked: return .update([FieldChange("mark", to: Self.id(name).description)])
+        case .held: return creation
         case .foreign(let reason): return .conflict(reason: reason)
         }
+    }
+
+    public func obstacle(_ observation: PoolObservation) -> Obstacle? {
+        guard case .held(let holder) = observation.state else { return nil }
+        return Obstacle(holder, "\(observation.path) is \(holder), which is not empty; give the pool another directory")
     }
 
     public func perform(

@@ -24,8 +24,8 @@ public struct NICKind: ResourceKind {
         for link in listing {
             if let name = Self.owner(of: link) {
                 // Two links with one mark: the one of the right name is the NIC, the other is nobody's.
-                if seen[name]?.link?.name == specs[name]?.interface, seen[name]?.link != nil { continue }
-                seen[name, default: NICObservation()].link = link
+                let isThere = seen[name]?.link != nil && seen[name]?.link?.name == specs[name]?.interface
+                if !isThere { seen[name, default: NICObservation()].link = link }
             } else if SwitchKind.owner(of: link) != nil {
                 bridges[link.name] = link.index
             }
@@ -59,7 +59,7 @@ public struct NICKind: ResourceKind {
         guard let spec else { return observation?.link != nil ? .delete : .none }
         guard let observation else { return .create(spec.summary) }
         if let problem = observation.problem { return .unsupported(reason: problem) }
-        if let occupant = observation.occupant {
+        if let occupant = observation.occupant, occupant.owner == nil {
             return .conflict(
                 reason: "a link named \(occupant.name) exists and is not this NIC's; give the NIC another "
                     + "`interface:`, or remove the link with `ip link delete \(occupant.name)`")
@@ -69,6 +69,8 @@ public struct NICKind: ResourceKind {
         let fields = NICDifference(spec, link, observation).fields
         return fields.isEmpty ? .none : .update(fields)
     }
+
+    public func obstacle(_ observation: NICObservation) -> Obstacle? { observation.occupant?.obstacle }
 
     public func perform(_ steps: [Step<NICSpec, NICObservation>], desired: Desired) async -> [StepOutcome] {
         defer { links.forget() }

@@ -42,9 +42,10 @@ public struct SwitchKind: ResourceKind {
 
     public func diff(name: String, spec: SwitchSpec?, observation: SwitchObservation?) -> Change {
         guard let spec else { return observation?.isOurs == true ? .delete : .none }
-        guard let observation else { return .create([FieldChange("mtu", to: "\(spec.mtu)")]) }
+        guard let observation else { return Self.creation(spec) }
         let link = observation.link
         guard observation.isOurs else {
+            if link.owner != nil { return Self.creation(spec) }
             let what = link.kind.map { "a \($0) link" } ?? "a link"
             return .conflict(
                 reason: "\(what) named \(link.name) exists and is not ours; rename the switch, or remove the link with "
@@ -52,6 +53,12 @@ public struct SwitchKind: ResourceKind {
         }
         let fields = Self.differences(spec, link).map(\.field)
         return fields.isEmpty ? .none : .update(fields)
+    }
+
+    private static func creation(_ spec: SwitchSpec) -> Change { .create([FieldChange("mtu", to: "\(spec.mtu)")]) }
+
+    public func obstacle(_ observation: SwitchObservation) -> Obstacle? {
+        observation.isOurs ? nil : observation.link.obstacle
     }
 
     public func perform(

@@ -67,6 +67,9 @@ public struct UplinkKind: ResourceKind {
         guard let observation, let link = observation.link else {
             return .unsupported(reason: "this node has no link named \(spec.interface)")
         }
+        if let owner = link.owner {
+            return .conflict(reason: "\(spec.interface) is \(owner) of this node; name a physical port")
+        }
         if link.isLoopback || link.kind == .bridge {
             return .conflict(reason: "\(spec.interface) cannot be a port of a bridge; name a physical port")
         }

@@ -115,4 +115,14 @@ struct UplinkTests {
             #expect(try [node.steady("eth1"), node.steady("eth2")] == before)
         }
     }
+
+    @Test func `a NIC of ours is no port to borrow`() async throws {
+        try await Node.with { node in
+            var wanted = try desired("wan")
+            wanted.add(NICSpec(machine: "vm1", name: "net0", switchName: "wan", mtu: 1500))
+            #expect(await node.apply(wanted) == [])
+            let left = await node.plan(try desired("wan", "vm1-net0"))
+            #expect(left == ["nic/vm1/net0 delete", "uplink/vm1-net0 conflict"])
+        }
+    }
 }
