@@ -58,12 +58,15 @@ let package = Package(
         .target(name: "Reconcile", dependencies: ["Manifest"], swiftSettings: settings),
         .target(name: "IOLoop", dependencies: ["CLinux", "Syscall", collections, system], swiftSettings: settings),
 
-        // Row 3: the kinds. They never import each other.
+        // Row 3: where netlink and reconciling meet.
+        .target(name: "Rules", dependencies: ["Netlink", "Reconcile"], swiftSettings: settings),
+
+        // Row 4: the kinds. They never import each other.
         .target(
-            name: "VSwitch", dependencies: ["Netlink", "Syscall", "Reconcile", "Manifest", system],
+            name: "VSwitch", dependencies: ["Netlink", "Rules", "Syscall", "Reconcile", "Manifest", system],
             swiftSettings: settings),
         .target(
-            name: "VRouter", dependencies: ["Netlink", "Syscall", "Reconcile", "Manifest", system],
+            name: "VRouter", dependencies: ["Netlink", "Rules", "Syscall", "Reconcile", "Manifest", system],
             swiftSettings: settings),
         .target(
             name: "BlockStore",
@@ -72,11 +75,12 @@ let package = Package(
             ],
             swiftSettings: settings),
 
-        // Row 4: everything that knows everything.
+        // Row 5: everything that knows everything.
         .executableTarget(
             name: "sdagent",
             dependencies: [
-                "VSwitch", "VRouter", "BlockStore", "Netlink", "IOLoop", "ISCSI", "Manifest", "Reconcile", "Syscall",
+                "VSwitch", "VRouter", "BlockStore", "Rules", "Netlink", "IOLoop", "ISCSI", "Manifest", "Reconcile",
+                "Syscall",
                 argumentParser, httpTypes, hummingbird, hummingbirdCore, lifecycle, logging, nioCore, nioPosix, system,
                 unixSignals,
             ],
@@ -96,12 +100,12 @@ let package = Package(
         .testTarget(name: "ReconcileTests", dependencies: ["Reconcile", "Manifest"], swiftSettings: settings),
         .testTarget(
             name: "VSwitchTests",
-            dependencies: ["VSwitch", "Netlink", "Reconcile", "Manifest", "Syscall", "TestSupport"],
+            dependencies: ["VSwitch", "Netlink", "Rules", "Reconcile", "Manifest", "Syscall", "TestSupport"],
             exclude: ["Guard/frames.py"],
             swiftSettings: settings),
         .testTarget(
             name: "VRouterTests",
-            dependencies: ["VRouter", "Netlink", "Reconcile", "Manifest", "Syscall", "TestSupport"],
+            dependencies: ["VRouter", "Netlink", "Rules", "Reconcile", "Manifest", "Syscall", "TestSupport"],
             swiftSettings: settings),
         .testTarget(
             name: "BlockStoreTests",

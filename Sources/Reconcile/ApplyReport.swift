@@ -8,7 +8,7 @@ public enum StepResult: Hashable, Sendable {
         if case .skipped = self { true } else { false }
     }
 
-    /// Whether another attempt in the same apply would be the same again.
+    /// Whether another attempt at the same change in the same apply would be the same again.
     var isFinal: Bool {
         switch self {
         case .performed(.done), .performed(.failed): true

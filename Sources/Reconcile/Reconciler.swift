@@ -26,17 +26,28 @@ public struct Reconciler: Sendable {
     /// Performs what differs and looks again, until nothing new differs.
     ///
     /// A second pass follows where the first one moved the ground under another kind (a bridge made anew has lost its
-    /// addresses) or where somebody else was faster; what was refused or done is not tried twice.
+    /// addresses) or where somebody else was faster; what was refused, or done just so, is not tried twice.
     public func apply(_ desired: Desired) async -> ApplyReport {
         let found = await look(desired)
         var performed: [ResourceID: StepResult] = [:]
+        var attempted: [ResourceID: Change] = [:]
         var current = found
+        var touched: Set<String> = []
         for _ in 1...Self.passLimit {
-            let due = current.plan.pending.filter { performed[$0.id]?.isFinal != true }
+            let moved = Set(kinds.filter { $0.isAdjusted(to: touched) }.map(\.name))
+            let due = current.plan.pending.filter { planned in
+                guard let result = performed[planned.id], result.isFinal else { return true }
+                // Done, and now something else is to be done, or others have moved the ground.
+                let isOther = attempted[planned.id] != planned.change || moved.contains(planned.id.kind)
+                return result == .performed(.done) && isOther
+            }
             guard !due.isEmpty else { break }
             let deeds = await perform(current, Set(due.map(\.id)), desired)
             performed.merge(deeds.results) { _, new in new }
-            guard let first = kinds.firstIndex(where: { deeds.touched.contains($0.name) }) else { break }
+            for planned in due { attempted[planned.id] = planned.change }
+            touched = deeds.touched
+            let first = kinds.firstIndex { touched.contains($0.name) || $0.isAdjusted(to: touched) }
+            guard let first else { break }
             current = await look(desired, again: kinds[first...], over: current)
         }
         return ApplyReport(plan: found.plan, performed: performed, after: current.plan)
@@ -98,6 +109,8 @@ private struct Deeds {
 
 extension ResourceKind {
     fileprivate var name: String { Self.name }
+
+    fileprivate func isAdjusted(to kinds: Set<String>) -> Bool { !Self.adjustsTo.isDisjoint(with: kinds) }
 }
 
 extension Reconciler {

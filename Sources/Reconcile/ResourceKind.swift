@@ -11,6 +11,9 @@ public protocol ResourceKind: Sendable {
     /// The word before the slash in `ResourceID`.
     static var name: String { get }
 
+    /// Kinds made later to which its own resources are adjusted: it is looked at again when they have been at work.
+    static var adjustsTo: Set<String> { get }
+
     /// Looks at the node: everything that carries our ownership mark, and whatever stands where a resource of
     /// `desired` wants to be (so that `diff` can call it a conflict).
     ///
@@ -32,6 +35,8 @@ public protocol ResourceKind: Sendable {
 }
 
 extension ResourceKind {
+    public static var adjustsTo: Set<String> { [] }
+
     public func obstacle(_ observation: Observation) -> Obstacle? { nil }
 
     public static func id(_ name: String) -> ResourceID { ResourceID(Self.name, name) }

@@ -1,5 +1,6 @@
 import BlockStore
 import Reconcile
+import Rules
 import VRouter
 import VSwitch
 
@@ -29,7 +30,7 @@ extension Kinds {
                 VolumeKind(places, disks: storage?.disks),
                 SwitchKind(links: links),
                 UplinkKind(links: links),
-                GuardKind(),
+                GuardKind(links: links),
                 NICKind(links: links),
                 NATKind(),
                 RouterKind(),

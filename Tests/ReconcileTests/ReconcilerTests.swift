@@ -126,6 +126,25 @@ struct ReconcilerTests {
         #expect(node.contents.withLock { $0.values["roof"] } == ["r": "slate"])
     }
 
+    @Test func `what was done and is to be changed further is taken up again, what is the same again is not`() async {
+        _ = await reconciler.apply(house())
+        node.contents.withLock {
+            $0.log = []
+            $0.values["ground"]?["g"] = "tilted"
+            $0.halfway = ["g"]
+        }
+        #expect(await reconciler.apply(house()).exitCode == 0)
+        #expect(node.contents.withLock(\.log) == ["update ground/g", "update ground/g"])
+        node.contents.withLock {
+            $0.log = []
+            $0.values["ground"]?["g"] = "half"
+            $0.halfway = ["g"]
+        }
+        let report = await reconciler.apply(house())
+        #expect(report.statuses.first { $0.id.name == "g" }?.detail.contains("did not converge") == true)
+        #expect(node.contents.withLock(\.log) == ["update ground/g"])
+    }
+
     @Test func `a dangling reference is found with its place`() {
         var desired = house()
         desired.add(

@@ -12,6 +12,8 @@ final class ToyNode: Sendable {
         var staleTimes = 0
         var log: [String] = []
         var blind: Set<String> = []
+        /// Are changed half the way at the first attempt, as one that has to wait for others in between.
+        var halfway: Set<String> = []
         /// Performing on this kind takes everything of the kinds after it away, as a bridge takes its addresses.
         var collapses: String?
 
@@ -92,7 +94,8 @@ struct ToyKind<Name: ToyName>: ResourceKind {
                 if let spec = step.spec, let holder = contents.holder(of: spec), holder != Self.id(step.name) {
                     return .failed("\(holder) is there")
                 }
-                contents.values[Self.name, default: [:]][step.name] = step.spec
+                let isHalf = contents.halfway.remove(step.name) != nil
+                contents.values[Self.name, default: [:]][step.name] = isHalf ? "half" : step.spec
                 if contents.collapses == Self.name {
                     contents.collapses = nil
                     contents.values = contents.values.filter { $0.key == Self.name }

@@ -1,5 +1,6 @@
 import Netlink
 import Reconcile
+import Rules
 import TestSupport
 import Testing
 @testable import VRouter
@@ -161,6 +162,42 @@ struct LifeTests {
             #expect(trouble.contains { $0.hasPrefix("router/gw skipped") }, "\(trouble)")
             #expect(try await site.apply(Self.nothing) == [])
             #expect(try await site.node.run("nft", "list", "tables").contains("inet sdagent"))
+        }
+    }
+
+    @Test func `a bridge of somebody else's does not feel the rules`() async throws {
+        try await Site.with { site in
+            try await site.node.run("ip", "link", "set", "wan", "alias", "theirs")
+            let text = """
+                switches: { blue: {}, wan: {} }
+                routers:
+                  gw: { interfaces: { blue: { addresses: [10.10.0.1/24] } } }
+                  other: { interfaces: { wan: { addresses: [203.0.113.2/24] } } }
+                """
+            let desired = try #require(Manifests.load(text).desired)
+            let report = await Reconciler(kinds: [SwitchStand(), site.kinds().nat]).apply(desired)
+            #expect(report.exitCode == 0)
+            let rules = try await site.node.run("nft", "list", "ruleset")
+            #expect(rules.contains("\"blue\"") && !rules.contains("\"wan\""), "\(rules)")
+        }
+    }
+
+    @Test func `a bridge that a router is to leave passes nothing on until it has left`() async throws {
+        try await Site.with { site in
+            #expect(try await site.apply(TrafficTests.manifest) == [])
+            let next =
+                "switches: { blue: {}, wan: {} }\n"
+                + "routers: { gw: { interfaces: { blue: { addresses: [10.10.0.1/24] } } } }\n"
+            let desired = try #require(Manifests.load(next).desired)
+            // The rules alone: the router has not been changed yet.
+            _ = await Reconciler(kinds: [SwitchStand(), site.kinds().nat]).apply(desired)
+            let between = try await site.node.run("nft", "list", "set", "inet", "sdagent", "interfaces")
+            #expect(between.contains("\"blue\"") && between.contains("\"wan\""), "\(between)")
+            #expect(try await !site.node.run("nft", "list", "set", "inet", "sdagent", "paths").contains("wan"))
+            #expect(try await site.plan(next).contains("interfaces  2 → 1"))
+            #expect(try await site.apply(next) == [])
+            #expect(try await !site.node.run("nft", "list", "ruleset").contains("\"wan\""))
+            #expect(try await site.plan(next) == "Plan: no changes.\n")
         }
     }
 

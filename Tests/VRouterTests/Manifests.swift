@@ -1,5 +1,6 @@
 import Manifest
 import Reconcile
+import Rules
 import VRouter
 
 /// Stands for the switches, which another part makes: a bridge of that name is there already.

@@ -32,7 +32,7 @@ struct Site {
     private func build() async throws {
         for bridge in ["blue", "wan"] {
             try await node.run("ip", "link", "add", bridge, "type", "bridge", "forward_delay", "0")
-            try await node.run("ip", "link", "set", bridge, "addrgenmode", "none")
+            try await node.run("ip", "link", "set", bridge, "addrgenmode", "none", "alias", "sdagent switch/\(bridge)")
             try await node.run("ip", "link", "set", bridge, "up")
         }
         try await plug(a, "blue", ["10.10.0.10/24", "fd00:10::10/64"], gateways: ["10.10.0.1", "fd00:10::1"])

@@ -90,7 +90,7 @@ struct TableTests {
     }
 
     @Test func `our table reads as the one of the nft command`() async throws {
-        let table = try #require(Manifests.load(Self.manifest).desired?.specs(of: NATKind.self)["inet"]).table
+        let table = try #require(Manifests.load(Self.manifest).desired?.specs(of: NATKind.self)["inet"])
         try await TestNamespace.with { mine in
             try await TestNamespace.with { theirs in
                 var socket = try NetworkLocation.namespace(mine.name).socket(.netfilter)

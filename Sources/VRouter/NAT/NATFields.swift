@@ -36,6 +36,9 @@ struct NATFields {
     private static func rules(_ seen: NFTable?, _ wanted: NFTable?) -> FieldChange {
         let isPaths = seen?.sets["paths"] != wanted?.sets["paths"]
         if isPaths { return FieldChange("paths", from: paths(seen), to: paths(wanted)) }
+        let count = { (table: NFTable?) in "\(table?.sets["interfaces"]?.elements.count ?? 0)" }
+        let isInterfaces = seen?.sets["interfaces"] != wanted?.sets["interfaces"]
+        if isInterfaces { return FieldChange("interfaces", from: count(seen), to: count(wanted)) }
         return FieldChange("rules", from: "changed by another program", to: "as compiled")
     }
 

@@ -15,7 +15,8 @@ enum NATTable {
     /// The ownership mark.
     static let comment = "sdagent nat"
 
-    static func compile(_ routers: some Collection<RouterSpec>) -> NFTable {
+    /// - Parameter shutting: further bridges, which pass nothing on.
+    static func compile(_ routers: some Collection<RouterSpec>, shutting: Set<InterfaceName> = []) -> NFTable {
         let routers = routers.sorted { $0.name < $1.name }
         var interfaces = NFSet("interfaces", key: [.interfaceName])
         var paths = NFSet("paths", key: [.interfaceName, .interfaceName])
@@ -25,6 +26,7 @@ enum NATTable {
                 for to in router.interfaces.map(\.bridge) { paths.insert(NFKey(.interface(from), .interface(to))) }
             }
         }
+        for bridge in shutting { interfaces.insert(NFKey(.interface(bridge))) }
         var forward4 = NFSet(
             "forward4", key: [.ipv4Address, .internetProtocol, .port], target: .value([.ipv4Address, .port]))
         var forward6 = NFSet(

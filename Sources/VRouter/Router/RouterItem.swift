@@ -75,6 +75,11 @@ enum RouterMark {
 
     static func text(router: String, bridge: InterfaceName) -> String { "\(prefix)\(router).\(bridge)" }
 
+    /// The routers that have marked a bridge.
+    static func routers(of bridge: Link) -> Set<String> {
+        Set(bridge.alternativeNames.compactMap { router(in: $0, of: bridge.name) })
+    }
+
     /// The router's name in such a name of that bridge.
     static func router(in text: String, of bridge: InterfaceName) -> String? {
         let suffix = ".\(bridge)"

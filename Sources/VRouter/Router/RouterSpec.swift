@@ -44,6 +44,9 @@ public struct RouterInterface: Hashable, Sendable {
     /// The link that has the addresses: the switch's bridge.
     public var bridge: InterfaceName { .derived(from: switchName) }
 
+    /// What that link's alias is, if it is the switch's.
+    var bridgeAlias: String { OwnershipMark.alias(kind: "switch", name: switchName) }
+
     /// Whether it has an address of this family.
     func speaks(isIPv4: Bool) -> Bool { addresses.contains { $0.value.isIPv4 == isIPv4 } }
 }

@@ -1,67 +1,58 @@
 public import Netlink
 public import Reconcile
+public import Rules
 
 /// The guard of all NICs: one table, changed as one transaction.
 ///
 /// Every NIC refers to it, so that no port is made whose rules the kernel has refused.
-public struct GuardKind: ResourceKind {
+public struct GuardKind: TableKind {
+    public typealias Subject = NICKind
+
     public static let name = "guard"
     /// The one resource of this kind: `guard/bridge`.
     public static let resourceName = "bridge"
 
-    /// The table as it should be.
-    public struct Spec: Equatable, Sendable {
-        let table: NFTable
+    public let owned: NFOwnedTable
+    private let links: LinkListing
+
+    /// The guard of the network namespace of the listing, which the kinds of links share.
+    public init(links: LinkListing) {
+        self.links = links
+        owned = NFOwnedTable(in: links.location, GuardTable.family, GuardTable.name, mark: GuardTable.comment)
     }
 
-    /// The table as the kernel has it.
-    public struct Observation: Sendable {
-        let sight: NFOwnedTable.Sight
-    }
+    public static func compile(_ subjects: [String: NICSpec]) -> NFTable { GuardTable.compile(subjects.values) }
 
-    private let owned: NFOwnedTable
-
-    /// The guard of the network namespace that holds the switches.
-    public init(in location: NetworkLocation = .own) {
-        owned = NFOwnedTable(in: location, GuardTable.family, GuardTable.name, mark: GuardTable.comment)
-    }
-
-    /// Compiles the table from the NICs of the desired set, and makes each of them stand on it.
-    public static let derivation = Derivation { desired, _ in
+    /// A name that a foreign link has is left out. A link of ours that is to go, or to give its name to another NIC, is
+    /// guarded until it has gone: as it was, or shut where the name stands for another NIC already.
+    public func adjusted(
+        _ wanted: NFTable?, over seen: NFTable?, _ desired: Desired, at moment: TableMoment
+    ) throws(NetlinkError) -> NFTable? {
         let nics = desired.specs(of: NICKind.self)
-        guard !nics.isEmpty else { return }
-        desired.add(GuardKind.self, resourceName, Spec(table: GuardTable.compile(nics.values)))
-        for name in nics.keys { desired.addReference(from: NICKind.id(name), to: id(resourceName)) }
-    }
-
-    public func observe(_ desired: Desired) async throws -> [String: Observation] {
-        try owned.look().map { [Self.resourceName: Observation(sight: $0)] } ?? [:]
-    }
-
-    public func diff(name: String, spec: Spec?, observation: Observation?) -> Change {
-        let seen = observation?.sight
-        if let seen, !seen.isOurs { return spec == nil ? .none : .conflict(reason: owned.conflict) }
-        return switch NFTableChange(from: seen?.table, to: spec?.table) {
-        case .none: .none
-        case .create: .create([FieldChange("ports", to: "\(spec?.table.sets["ports"]?.elements.count ?? 0)")])
-        case .delete: .delete
-        case .replace: .update([FieldChange("rules", from: "changed", to: "as compiled")])
-        case .elements(let changes):
-            .update(changes.map { FieldChange($0.set, to: "+\($0.added.count) -\($0.removed.count)") })
-        }
-    }
-
-    public func perform(_ steps: [Step<Spec, Observation>], desired: Desired) async -> [StepOutcome] {
-        steps.map { step in
-            do throws(NFError) {
-                try owned.change(from: step.observation?.sight, to: step.spec?.table)
-                return .done
-            } catch {
-                switch error {
-                case .generationChanged, .unsteady: return .stale("\(error)")
-                case .netlink: return .failed("\(error)")
-                }
+        let names = Dictionary(nics.map { ($1.interface, $0) }) { first, _ in first }
+        var placed = nics
+        var leaving: Set<InterfaceName> = []
+        var shut: Set<InterfaceName> = []
+        for link in try links.shared() {
+            let owner = NICKind.owner(of: link)
+            if let name = names[link.name] {
+                guard owner != name else { continue }
+                placed[name] = nil
+                if owner != nil { shut.insert(link.name) }
+            } else if let owner, moment == .committing || nics[owner] != nil {
+                leaving.insert(link.name)
             }
+        }
+        if placed.count == nics.count, leaving.isEmpty { return wanted }
+        return GuardTable.compile(placed.values, keeping: leaving, of: seen, shutting: shut)
+    }
+
+    public func fields(from seen: NFTable?, to wanted: NFTable?, _ change: NFTableChange) -> [FieldChange] {
+        switch change {
+        case .none, .delete: []
+        case .create: [FieldChange("ports", to: "\(wanted?.sets["ports"]?.elements.count ?? 0)")]
+        case .replace: [FieldChange("rules", from: "changed", to: "as compiled")]
+        case .elements(let changes): changes.map { FieldChange($0.set, to: "+\($0.added.count) -\($0.removed.count)") }
         }
     }
 }

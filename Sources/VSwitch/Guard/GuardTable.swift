@@ -19,7 +19,13 @@ enum GuardTable {
     /// The ownership mark.
     static let comment = "sdagent guard"
 
-    static func compile(_ nics: some Sequence<NICSpec>) -> NFTable {
+    /// - Parameters:
+    ///   - keeping: further ports, held to what they are held to in `seen`; to nothing where it does not know them.
+    ///   - shutting: ports that nothing is taken from.
+    static func compile(
+        _ nics: some Sequence<NICSpec>, keeping: Set<InterfaceName> = [], of seen: NFTable? = nil,
+        shutting: Set<InterfaceName> = []
+    ) -> NFTable {
         var ports = NFSet("ports", key: [.interfaceName])
         var bound = NFSet("bound", key: [.interfaceName])
         var macs = NFSet("bindm", key: [.interfaceName, .etherAddress])
@@ -38,8 +44,21 @@ enum GuardTable {
                 if address.isIPv4 { ipv4.insert(key) } else { ipv6.insert(key) }
             }
         }
+        for port in keeping.union(shutting) { ports.insert(NFKey(.interface(port))) }
+        let sets = [ports, bound, macs, ipv4, ipv6].map { set in
+            var set = set
+            if !keeping.isEmpty { set.elements.merge(elements(of: keeping, in: set, of: seen)) { new, _ in new } }
+            return set
+        }
         return NFTable(
-            family: family, name: name, comment: comment, sets: [ports, bound, macs, ipv4, ipv6],
+            family: family, name: name, comment: comment, sets: sets,
             chains: [GuardChains.entry, GuardChains.arp, GuardChains.ipv4, GuardChains.ipv6])
+    }
+
+    /// The elements of some ports in the set of that name of another table: keys that begin with the port's name.
+    private static func elements(of ports: Set<InterfaceName>, in set: NFSet, of seen: NFTable?) -> [NFKey: NFData] {
+        guard let other = seen?.sets[set.name], other.key == set.key, other.target == set.target else { return [:] }
+        let names = Set(ports.map { NFKey(.interface($0)).bytes })
+        return other.elements.filter { names.contains(Array($0.key.bytes.prefix(16))) }
     }
 }

@@ -17,9 +17,9 @@ public struct UplinkSpec: Hashable, Sendable {
     public var resourceName: String { interface.description }
 }
 
-/// The mark on a borrowed port, an alternative name such as `sdagent.uplink.101.7.blue`: who borrows it, and what it was
-/// like before, so that it can be given back like that. The digits: it was up; its IPv6 was off; address generation.
-/// Then the port's index, since no two links have one alternative name.
+/// The mark on a borrowed port, an alternative name such as `sdagent.uplink.101.7.blue`: who borrows it, and what it
+/// was like before, so that it can be given back like that. The digits: it was up; its IPv6 was off; address
+/// generation. Then the port's index, since no two links have one alternative name.
 struct UplinkMark: Hashable {
     let switchName: String
     let wasUp: Bool

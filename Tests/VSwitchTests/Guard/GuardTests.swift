@@ -1,6 +1,7 @@
 import Manifest
 import Netlink
 import Reconcile
+import Rules
 import Testing
 import TestSupport
 import VSwitch
@@ -36,7 +37,7 @@ struct GuardTests {
                 try await TestNamespace.with { b in
                     let links = LinkListing(in: .namespace(space.name))
                     let kinds: [any ResourceKind] = [
-                        SwitchKind(links: links), GuardKind(in: .namespace(space.name)), NICKind(links: links),
+                        SwitchKind(links: links), GuardKind(links: links), NICKind(links: links),
                     ]
                     func nic(_ machine: String, _ namespace: TestNamespace, _ addresses: [String]) -> NICSpec {
                         NICSpec(
@@ -228,7 +229,7 @@ struct GuardTests {
             try await space.run("nft", "add", "table", "bridge", "sdagent")
             let links = LinkListing(in: .namespace(space.name))
             let node = Reconciler(kinds: [
-                SwitchKind(links: links), GuardKind(in: .namespace(space.name)), NICKind(links: links),
+                SwitchKind(links: links), GuardKind(links: links), NICKind(links: links),
             ])
             var desired = Desired()
             desired.add(SwitchSpec(name: "blue"))

@@ -1,0 +1,111 @@
+public import Netlink
+public import Reconcile
+
+/// A kind of one resource: an nftables table of ours, compiled from all resources of another kind at once, changed as
+/// one transaction, and untouched where it is equal.
+///
+/// A conformer says how the table is compiled, what a plan tells of a change, and what the node as it is has to do with
+/// it. It comes before the kind whose resources stand on its rules, so that policy is there before what it is for.
+public protocol TableKind: ResourceKind where Spec == NFTable, Observation == TableObservation {
+    /// The kind whose resources stand on the table.
+    associatedtype Subject: ResourceKind
+
+    /// The name of the one resource: `bridge` of `guard/bridge`.
+    static var resourceName: String { get }
+
+    /// The table by its name, and how it is known as ours.
+    var owned: NFOwnedTable { get }
+
+    /// The table that the manifest asks for, compiled from all subjects.
+    static func compile(_ subjects: [String: Subject.Spec]) -> NFTable
+
+    /// The table that the node should have at this moment: the one that the manifest asks for, adjusted to what is
+    /// there. What has the name of a thing of ours and is another's must not feel our rules; what is still there of
+    /// ours and is to go must not be without them.
+    ///
+    /// - Parameters:
+    ///   - wanted: what the manifest asks for; nil for no table.
+    ///   - seen: what the kernel has, if it is ours.
+    /// - Returns: nil for no table.
+    func adjusted(
+        _ wanted: NFTable?, over seen: NFTable?, _ desired: Desired, at moment: TableMoment
+    ) throws(NetlinkError) -> NFTable?
+
+    /// What a plan tells of the way from one table to the other; at least one is there, and they differ.
+    func fields(from seen: NFTable?, to wanted: NFTable?, _ change: NFTableChange) -> [FieldChange]
+}
+
+/// What a table is adjusted for.
+public enum TableMoment: Sendable {
+    /// A plan: what it is certain to take away counts as gone.
+    case planning
+    /// A transaction: what is there counts, whatever is planned.
+    case committing
+}
+
+/// What the node shows of a table of ours.
+public struct TableObservation: Sendable {
+    /// The table as the kernel has it, ours or not.
+    public let sight: NFOwnedTable.Sight
+    /// The table that the node should have at this moment.
+    public let adjusted: NFTable?
+}
+
+extension TableKind {
+    public static var adjustsTo: Set<String> { [Subject.name] }
+
+    /// Adds the table to the desired set where it has any subject, and makes each of them stand on it.
+    public static var derivation: Derivation {
+        Derivation { desired, _ in
+            let subjects = desired.specs(of: Subject.self)
+            guard !subjects.isEmpty else { return }
+            desired.add(Self.self, resourceName, compile(subjects))
+            for name in subjects.keys { desired.addReference(from: Subject.id(name), to: id(resourceName)) }
+        }
+    }
+
+    public func observe(_ desired: Desired) async throws -> [String: TableObservation] {
+        guard let sight = try owned.look() else { return [:] }
+        let wanted = desired.specs(of: Self.self)[Self.resourceName]
+        let seen = sight.isOurs ? sight.table : nil
+        let adjusted = try adjusted(wanted, over: seen, desired, at: .planning)
+        return [Self.resourceName: TableObservation(sight: sight, adjusted: adjusted)]
+    }
+
+    public func diff(name: String, spec: NFTable?, observation: TableObservation?) -> Change {
+        let sight = observation?.sight
+        if let sight, !sight.isOurs { return spec == nil ? .none : .conflict(reason: owned.conflict) }
+        if let observation, observation.adjusted == observation.sight.table { return .none }
+        // Where it is as the manifest asks, it is the node that asks for something else.
+        let wanted = sight?.table == spec ? observation?.adjusted : spec
+        let change = NFTableChange(from: sight?.table, to: wanted)
+        return switch change {
+        case .none: .none
+        case .create: .create(fields(from: sight?.table, to: wanted, change))
+        case .delete: .delete
+        case .replace, .elements: .update(fields(from: sight?.table, to: wanted, change))
+        }
+    }
+
+    public func perform(_ steps: [Step<NFTable, TableObservation>], desired: Desired) async -> [StepOutcome] {
+        steps.map { step in
+            let sight = step.observation?.sight
+            let wanted: NFTable?
+            do throws(NetlinkError) {
+                // The node has changed since the look: what was to go first has gone, or has not.
+                wanted = try adjusted(step.spec, over: sight?.table, desired, at: .committing)
+            } catch {
+                return .failed("\(error)")
+            }
+            do throws(NFError) {
+                try owned.change(from: sight, to: wanted)
+                return .done
+            } catch {
+                switch error {
+                case .generationChanged, .unsteady: return .stale("\(error)")
+                case .netlink: return .failed("\(error)")
+                }
+            }
+        }
+    }
+}
