@@ -20,10 +20,15 @@ final class RawInitiator {
     private let socket: CInt
     var dataDigest = false
 
-    /// - Parameter host: the last byte of its own address, which is 127.0.0.`host`.
-    init(port: UInt16, from host: UInt32 = 1) {
+    /// - Parameters:
+    ///   - host: the last byte of its own address, which is 127.0.0.`host`.
+    ///   - bufferBytes: how much the kernel keeps of what it has not read, about; nil leaves that to the kernel.
+    init(port: UInt16, from host: UInt32 = 1, bufferBytes: CInt? = nil) {
         socket = Glibc.socket(AF_INET, CInt(SOCK_STREAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue), 0)
         let socket = socket
+        if var bufferBytes {
+            setsockopt(socket, SOL_SOCKET, SO_RCVBUF, &bufferBytes, socklen_t(MemoryLayout<CInt>.size))
+        }
         Self.with(0x7f00_0000 | host, port: 0) { _ = bind(socket, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) }
         Self.with(0x7f00_0001, port: port) { _ = connect(socket, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) }
         var time = timeval(tv_sec: 5, tv_usec: 0)

@@ -191,7 +191,8 @@ extension Connection {
     /// What was in the batch has gone: its tasks and PDUs go on.
     private func settleBatch() {
         swap(&batchItems, &settling)
-        for item in settling {
+        // An item may close the connection, and that ends the tasks of the items behind it.
+        for item in settling where phase != .closing {
             switch item {
             case .ended(let slot): end(slot)
             case .drained(let slot): drained(slot)
@@ -216,7 +217,7 @@ extension Connection {
     private func forgetBatch() {
         batchItems.removeAll()
         batch.reset()
-        for slot in tasks.slots { endIfIdle(slot) }
+        for slot in tasks.slots where tasks.contains(slot) { endIfIdle(slot) }
     }
 
     /// Empties the queue of a connection that closes. What the kernel has stays until the send ends.

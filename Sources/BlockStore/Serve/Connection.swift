@@ -141,7 +141,7 @@ final class Connection: DiskClient {
         if let loginTimer { loop.cancel(loginTimer) }
         loop.shutDown(socket.raw, for: self, tag: Tag.shutDown)
         dropQueue()
-        for slot in tasks.slots { abort(slot) }
+        for slot in tasks.slots where tasks.contains(slot) { abort(slot) }
         endIfQuiet(completing: 0)
     }
 

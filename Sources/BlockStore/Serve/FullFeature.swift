@@ -129,7 +129,7 @@ extension Connection {
             phase = .leaving
             enqueue(ControlPDU(kind: .logout(response), sequel: .closes, retires: request.immediate))
         }
-        for slot in tasks.slots { abort(slot, ended) }
+        for slot in tasks.slots where tasks.contains(slot) { abort(slot, ended) }
         ended.begin()
     }
 

@@ -113,7 +113,9 @@ struct TaskTable {
 
     var isFull: Bool { free.isEmpty }
     var isEmpty: Bool { used.isEmpty }
+    /// The slots in use. The end of one task may end others: who goes through them asks `contains` again.
     var slots: [UInt16] { used }
+    func contains(_ slot: UInt16) -> Bool { used.contains(slot) }
     var count: Int { used.count }
 
     /// Puts a task into a free slot.

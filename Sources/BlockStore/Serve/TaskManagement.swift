@@ -79,7 +79,7 @@ extension Connection {
     /// Aborts this connection's tasks on a unit. True if there were any.
     func abortTasks(on unit: LogicalUnit, _ quiesce: Quiesce?) -> Bool {
         var found = false
-        for slot in tasks.slots where tasks[slot].pointee.isOn(unit) {
+        for slot in tasks.slots where tasks.contains(slot) && tasks[slot].pointee.isOn(unit) {
             found = true
             abort(slot, quiesce)
         }

@@ -155,7 +155,7 @@ extension Connection {
         guard phase == .fullFeature, !isDraining else { return phase == .login ? close() : () }
         isDraining = true
         phase = .leaving
-        for slot in tasks.slots {
+        for slot in tasks.slots where tasks.contains(slot) {
             let stage = tasks[slot].pointee.stage
             if stage == .receives || stage == .awaitsBuffer { abort(slot) }
         }
@@ -170,7 +170,7 @@ extension Connection {
 
     /// The unit is being taken away: tasks on it that wait for their data fail; those at work come to their end.
     func leave(_ unit: LogicalUnit) {
-        for slot in tasks.slots where tasks[slot].pointee.isOn(unit) {
+        for slot in tasks.slots where tasks.contains(slot) && tasks[slot].pointee.isOn(unit) {
             let stage = tasks[slot].pointee.stage
             guard stage == .receives || stage == .awaitsBuffer, !tasks[slot].pointee.isQueued else { continue }
             var isReceived = false
