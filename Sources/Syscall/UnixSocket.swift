@@ -76,8 +76,8 @@ public struct UnixSocket: ~Copyable, Sendable {
         }
     }
 
-    private static func open(_ type: __socket_type) throws(Errno) -> Descriptor {
-        let kind = CInt(type.rawValue) | CInt(SOCK_CLOEXEC.rawValue)
+    static func open(_ type: __socket_type, blocking: Bool = true) throws(Errno) -> Descriptor {
+        let kind = CInt(type.rawValue) | CInt(SOCK_CLOEXEC.rawValue) | (blocking ? 0 : CInt(SOCK_NONBLOCK.rawValue))
         return Descriptor(adopting: try linuxCall { socket(AF_UNIX, kind, 0) })
     }
 
@@ -93,7 +93,8 @@ public struct UnixSocket: ~Copyable, Sendable {
         }
     }
 
-    private static func withAddress(
+    /// Lends the address of a path, where `@` in front stands for the abstract namespace.
+    static func withAddress(
         _ path: String, _ body: (UnsafePointer<sockaddr>, socklen_t) throws(Errno) -> Void
     ) throws(Errno) {
         var bytes = Array(path.utf8)

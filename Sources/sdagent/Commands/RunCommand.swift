@@ -26,8 +26,12 @@ struct RunCommand: AsyncParsableCommand {
         // What the daemon makes is root's alone unless it says otherwise; the control socket above all.
         OwnProcess.setCreationMask(0o077)
         do {
-            let lock = try claim()
-            try await Daemon(node, logger: logger).run()
+            let lock = try claimState()
+            guard let network = try NetworkClaim.take(.run) else {
+                throw ClaimError.kept(try NetworkClaim.holder(of: .run) ?? .unknown)
+            }
+            try ControlSocket(path: try node.socketPath).clear()
+            try await Daemon(node, network, logger: logger).run()
             lock.release()
         } catch {
             throw CommandError(error)
@@ -39,8 +43,8 @@ struct RunCommand: AsyncParsableCommand {
         return Logger(label: "sdagent") { _ in LogStream(level: logLevel.level, environment: environment) }
     }
 
-    /// Makes sure that no other daemon has this state or this socket.
-    private func claim() throws -> StateLock {
+    /// Makes sure that no other daemon has this state.
+    private func claimState() throws -> StateLock {
         let state = try node.stateDirectory
         try state.prepare()
         guard let lock = try StateLock.take(.run, in: state) else {
@@ -48,7 +52,6 @@ struct RunCommand: AsyncParsableCommand {
             throw CommandError(
                 "another daemon\(holder) keeps the state \(state.path): stop it, or give this one another --state")
         }
-        try ControlSocket(path: try node.socketPath).clear()
         return lock
     }
 }

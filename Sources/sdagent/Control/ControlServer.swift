@@ -95,6 +95,8 @@ private struct JSONErrors: RouterMiddleware {
             return try ControlServer.json(ErrorDocument("\(error)"), status: .serviceUnavailable)
         } catch let error as LockedError {
             return try ControlServer.json(ErrorDocument("\(error)"), status: .conflict)
+        } catch let error as ClaimError {
+            return try ControlServer.json(ErrorDocument("\(error)"), status: .conflict)
         } catch is NIOTooManyBytesError {
             let limit = ControlServer.manifestLimit >> 20
             return try ControlServer.json(

@@ -10,6 +10,7 @@ actor Agent {
     private let kinds: Kinds
     private let paths: ManifestPaths
     private let state: StateDirectory
+    private let network: NetworkClaim?
     private let journal: Journal
     private var turn = Turn()
 
@@ -27,10 +28,14 @@ actor Agent {
     private var tally = Tally()
     private let started = Date.now
 
-    init(kinds: Kinds, paths: ManifestPaths, state: StateDirectory, logger: Logger) {
+    /// - Parameter network: the claim of the network namespace; nil for kinds that have nothing to do with it.
+    init(
+        kinds: Kinds, paths: ManifestPaths, state: StateDirectory, network: NetworkClaim? = nil, logger: Logger
+    ) {
         self.kinds = kinds
         self.paths = paths
         self.state = state
+        self.network = network
         journal = Journal(logger)
     }
 
@@ -156,9 +161,11 @@ actor Agent {
 
     /// Makes the node so once nobody else is at work on it; only then is `desired` asked for.
     private func converge(_ desired: (isolated Agent) -> Desired) async throws -> ApplyReport {
-        let lock = try await StateLock.take(.apply, in: state, patience: Self.patience) { [journal] in
+        let isNetworked = network != nil
+        let lock = try await NodeLock.take(in: state, ofNetwork: isNetworked, patience: Self.patience) { [journal] in
             journal.waiting(for: $0)
         }
+        try network?.forgetAskers()
         let desired = desired(self)
         let begun = generation
         let reconciler = Reconciler(kinds: kinds.all) { [journal, wasWell] in

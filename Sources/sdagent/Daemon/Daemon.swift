@@ -7,13 +7,16 @@ import UnixSignals
 /// The daemon's parts, and the order in which they start and end.
 struct Daemon {
     private let node: NodeOptions
+    private let network: NetworkClaim
     private let logger: Logger
 
     /// How long an orderly end may take; then what is left is cut off.
     private static let shutdownLimit = Duration.seconds(20)
 
-    init(_ node: NodeOptions, logger: Logger) {
+    /// - Parameter network: the network namespace, claimed for as long as the daemon runs.
+    init(_ node: NodeOptions, _ network: NetworkClaim, logger: Logger) {
         self.node = node
+        self.network = network
         self.logger = logger
     }
 
@@ -32,7 +35,7 @@ struct Daemon {
     private func run(_ storage: Storage?) async throws {
         let state = try node.stateDirectory
         let kinds = Kinds.node(state, storage: storage)
-        let agent = Agent(kinds: kinds, paths: node.manifests, state: state, logger: logger)
+        let agent = Agent(kinds: kinds, paths: node.manifests, state: state, network: network, logger: logger)
         if await !agent.reload(), await !agent.recover() {
             throw CommandError(
                 "the daemon has not started: the manifest has mistakes, and \(state.path) keeps no earlier one; "

@@ -64,7 +64,7 @@ final class Journal: Sendable {
         logger.warning("the manifest is in force but could not be kept for history: \(error)")
     }
 
-    func waiting(for holder: Int32?) {
-        logger.notice("waiting for \(holder.map { "process \($0)" } ?? "another process"), which is changing this node")
+    func waiting(for holder: String) {
+        logger.notice("waiting for \(holder), which is changing this node")
     }
 }

@@ -76,19 +76,34 @@ struct NodeAccess {
     /// A look does no harm beside a daemon, but it does not know what the daemon serves.
     private func warnOfDeafDaemon() throws {
         let state = try options.stateDirectory
-        if let words = try? deafDaemon(state) { Terminal.error("sdagent: warning: \(words)\n") }
+        if let words = try? deafDaemon(state) {
+            Terminal.error("sdagent: warning: \(words)\n")
+        } else if let holder = try? NetworkClaim.holder(of: .run) {
+            let words = "\(holder) keeps this network namespace, with another state; an apply would be refused"
+            Terminal.error("sdagent: warning: \(words)\n")
+        }
     }
 
-    /// One apply at a time on one state directory, and none behind the back of its daemon.
-    private func lockNode() async throws -> StateLock {
+    /// One apply at a time on one state directory and in one network namespace, and none behind the back of a daemon.
+    private func lockNode() async throws -> NodeLock {
         let state = try options.stateDirectory
         try state.prepare()
         if let words = try deafDaemon(state) { throw CommandError(words) }
-        return try await StateLock.take(.apply, in: state, patience: Self.patience) { holder in
-            let who = holder.map { "process \($0)" } ?? "another process"
+        try refuseForeignDaemon()
+        let lock = try await NodeLock.take(in: state, ofNetwork: true, patience: Self.patience) { who in
             let seconds = Self.patience.components.seconds
             Terminal.error("sdagent: \(who) is changing this node; waiting up to \(seconds) s …\n")
         }
+        // One that has started meanwhile waits for us; it must not find its work undone afterwards.
+        do { try refuseForeignDaemon() } catch {
+            lock.release()
+            throw error
+        }
+        return lock
+    }
+
+    private func refuseForeignDaemon() throws(ClaimError) {
+        if let holder = try NetworkClaim.holder(of: .run) { throw .kept(holder) }
     }
 
     private func spoken<Value>(_ body: () async throws -> Value) async throws -> Value {
