@@ -36,6 +36,10 @@ public struct Link: Hashable, Sendable {
     public var tun: TunAttributes?
     /// Of a bridge.
     public var bridge: BridgeAttributes?
+    /// Of a VXLAN link.
+    public var vxlan: VXLANAttributes?
+    /// Of a VXLAN link that is a port of a bridge: how the bridge treats it.
+    public var port: BridgePortAttributes?
 
     init(index: Int32, name: InterfaceName) {
         self.index = index

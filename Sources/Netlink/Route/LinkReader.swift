@@ -61,16 +61,22 @@ extension Link {
     }
 
     private mutating func readInformation(_ attributes: AttributeReader) {
+        var isBridgePort = false
         for attribute in attributes {
             switch attribute.type {
             case Int(IFLA_INFO_KIND): kind = LinkKind(attribute)
+            case Int(IFLA_INFO_SLAVE_KIND): isBridgePort = attribute.isText("bridge")
             case Int(IFLA_INFO_DATA):
                 // The kernel writes the kind before its data.
                 switch kind {
                 case .tun: tun = TunAttributes(attribute.nested)
                 case .bridge: bridge = BridgeAttributes(attribute.nested)
+                case .vxlan: vxlan = VXLANAttributes(attribute.nested)
                 default: break
                 }
+            // Of other ports nobody asks, and there may be thousands.
+            case Int(IFLA_INFO_SLAVE_DATA) where kind == .vxlan && isBridgePort:
+                port = BridgePortAttributes(attribute.nested)
             default: break
             }
         }

@@ -153,7 +153,7 @@ extension MessageWriter {
 
 extension AttributeWriter {
     /// The header of a link message, and the name where the link is known by it.
-    fileprivate mutating func append(_ header: ifinfomsg, _ target: LinkTarget) {
+    mutating func append(_ header: ifinfomsg, _ target: LinkTarget) {
         var header = header
         switch target {
         case .index(let index):

@@ -20,7 +20,7 @@ struct HostileReplyTests {
             let blue = try #require(InterfaceName("blue"))
             let prefix: IPPrefix = try #require(IPPrefix("fd00::1/64"))
             let gateway: IPAddress = try #require(IPAddress("10.0.0.1"))
-            var writers: [MessageWriter] = Array(repeating: MessageWriter(), count: 4)
+            var writers: [MessageWriter] = Array(repeating: MessageWriter(), count: 9)
             writers[0].createBridge(blue, mac: .derived(from: "x"), mtu: 1500)
             writers[1].addAddress(prefix, to: 3)
             writers[2].addRoute(Route(to: try #require(IPPrefix("10.1.0.0/16")), via: gateway, link: 3, metric: 7))
@@ -28,6 +28,20 @@ struct HostileReplyTests {
                 $0.append(nlmsgerr(error: -22, msg: nlmsghdr()))
                 $0.attribute(1, "words")
                 $0.attribute(2, UInt32(8))
+            }
+            let vxlan = VXLANAttributes(vni: 7, local: gateway, port: 4789, isLearning: true)
+            writers[4].createVXLAN(blue, mac: .derived(from: "x"), mtu: 1500, attributes: vxlan)
+            writers[5].setForwardingEntry(ForwardingEntry(.derived(from: "x"), to: gateway, on: 3))
+            writers[6].setForwardingEntry(ForwardingEntry(.derived(from: "x"), atPort: 3))
+            writers[7].setNeighbour(Neighbour(gateway, mac: .derived(from: "x"), link: 3))
+            writers[8].message(UInt16(RTM_NEWLINK), operation: "answer") {
+                $0.append(ifinfomsg())
+                $0.attribute(Int(IFLA_IFNAME), "vx")
+                $0.nested(Int(IFLA_LINKINFO)) {
+                    $0.attribute(Int(IFLA_INFO_KIND), "vxlan")
+                    $0.attribute(Int(IFLA_INFO_SLAVE_KIND), "bridge")
+                    $0.nested(Int(IFLA_INFO_SLAVE_DATA)) { $0.attribute(Int(IFLA_BRPORT_LEARNING), UInt8(1)) }
+                }
             }
             return writers.map(\.bytes)
         }
@@ -40,6 +54,8 @@ struct HostileReplyTests {
                 if Link(message) != nil { found += 1 }
                 if InterfaceAddress(message) != nil { found += 1 }
                 if Route(message) != nil { found += 1 }
+                if ForwardingEntry(message) != nil { found += 1 }
+                if Neighbour(message) != nil { found += 1 }
                 if Acknowledgement(message) != nil { found += 1 }
             }
             return found
