@@ -1,3 +1,4 @@
+internal import CLinux
 internal import Glibc
 public import SystemPackage
 
@@ -137,6 +138,16 @@ public enum File {
         let raw = file.raw
         guard let length = off_t(exactly: length) else { throw .fileTooLarge }
         try linuxCall { ftruncate(raw, length) }
+    }
+
+    /// Gives a range of the file blocks, which read as zero where nothing was written, so that no write there fails for
+    /// want of room; the file grows if it ends before (fallocate(2), mode 0).
+    /// - Throws: `.notSupported` if the file system cannot promise room.
+    public static func allocate(_ file: borrowing Descriptor, _ bytes: UInt64, at offset: UInt64) throws(Errno) {
+        let raw = file.raw
+        guard let start = Int64(exactly: offset), let length = Int64(exactly: bytes) else { throw .fileTooLarge }
+        guard length > 0 else { return }
+        try linuxCall { sda_allocate(raw, start, length) }
     }
 
     /// What stat(2) says of an open file.

@@ -197,9 +197,9 @@ enum PlainReader {
             case .needs(let layer, let table):
                 guard case .qcow2(let image) = chain.layers[layer] else { throw Errno.ioError }
                 let read = try chain.files[layer].read(table.length, at: table.at)
-                let result = read.withUnsafeBytes { image.install(table.table, $0) }
+                let result = read.withUnsafeBytes { image.install(table, $0) }
                 guard result == .installed else { throw Errno.ioError }
-            case .fault(let fault):
+            case .fault(_, let fault):
                 throw ImageError.badMapping(fault, at: UInt64(offset))
             }
         }

@@ -1,4 +1,6 @@
 import IOLoop
+import Logging
+import Synchronization
 import Syscall
 import SystemPackage
 import Testing
@@ -9,6 +11,8 @@ import Testing
 final class DiskSession: Sendable {
     let loop: StorageLoop
     let disk: OpenDisk
+    /// What the disk has told the log.
+    let log = LogBook()
 
     init(
         _ root: FilePath, _ name: String, format: VolumeFormat = .qcow2, commitDelay: Duration = .seconds(1),
@@ -18,7 +22,7 @@ final class DiskSession: Sendable {
         do {
             disk = try await OpenDisk.open(
                 root: root, name: name, format: format, on: loop, commitDelay: commitDelay,
-                mappingBudget: mappingBudget)
+                mappingBudget: mappingBudget, health: DiskHealth(name: "volume/test", log: log.logger))
         } catch {
             await loop.stop()
             throw error
@@ -80,6 +84,34 @@ final class DiskSession: Sendable {
                 TestRequest(on: disk, kind, offset, length, bytes, isDurable) { waiter.resume(returning: $0) }.start()
             }
             Task { [disk] in await disk.run(start) }
+        }
+    }
+}
+
+/// Lines of a log, for a test that reads them.
+final class LogBook: Sendable {
+    private let written = Mutex<[String]>([])
+
+    var lines: [String] { written.withLock { $0 } }
+    var logger: Logger { Logger(label: "test") { _ in Page(book: self) } }
+
+    /// Whether a line holds all of these words.
+    func says(_ words: String...) -> Bool {
+        lines.contains { line in words.allSatisfy(line.contains) }
+    }
+
+    private struct Page: LogHandler {
+        let book: LogBook
+        var metadata: Logger.Metadata = [:]
+        var logLevel = Logger.Level.trace
+
+        subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+            get { metadata[key] }
+            set { metadata[key] = newValue }
+        }
+
+        func log(event: LogEvent) {
+            book.written.withLock { $0.append("\(event.level): \(event.message)") }
         }
     }
 }

@@ -42,7 +42,9 @@ func withServer(
             for (number, bytes) in disks.enumerated() {
                 let file = try File.open(directory.appending("disk\(number)"), .createNew(permissions: 0o600))
                 try File.truncate(file, to: bytes)
-                let disk = try RawDisk(on: loop, file, isReadOnly: false)
+                let disk = try RawDisk(
+                    on: loop, file, path: directory.appending("disk\(number)"), isReadOnly: false,
+                    health: DiskHealth(name: "volume/disk\(number)", log: log))
                 let profile = LogicalUnitProfile(
                     geometry: LogicalUnitGeometry(bytes: bytes), provisioning: .thin, serial: "test\(number)",
                     naa: UInt64(number), targetName: target.name, portalGroupTag: 1)

@@ -1,5 +1,6 @@
 import Foundation
 import IOLoop
+import Logging
 import Manifest
 import Reconcile
 import Syscall
@@ -100,7 +101,7 @@ struct StorageKindTests {
     @Test
     func `an open volume grows through the disk that serves it`() async throws {
         let loop = try StorageLoop()
-        let disks = OpenDisks(on: loop)
+        let disks = OpenDisks(on: loop, logger: Logger(label: "test"))
         let node = try Node(disks: disks)
         try await node.apply(Self.two)
         let desired = try node.desired(Self.two)
@@ -120,7 +121,7 @@ struct StorageKindTests {
     @Test
     func `a volume that a dying process still locks is opened when it has gone`() async throws {
         let loop = try StorageLoop()
-        let disks = OpenDisks(on: loop)
+        let disks = OpenDisks(on: loop, logger: Logger(label: "test"))
         let node = try Node(disks: disks)
         try await node.apply(Self.two)
         let place = try #require(VolumeKind.place(of: "data", node.desired(Self.two)))

@@ -28,7 +28,7 @@ struct TargetKindTests {
         init() async throws {
             scratch = try Scratch()
             loop = try StorageLoop()
-            disks = OpenDisks(on: loop)
+            disks = OpenDisks(on: loop, logger: Logger(label: "test"))
             var limits = ServeLimits()
             limits.drain = .milliseconds(300)
             server = await TargetServer(on: loop, disks: disks, logger: Logger(label: "test"), limits: limits)

@@ -46,13 +46,16 @@ class Disk: LoopHandler {
     final let isReadOnly: Bool
     /// What it gives back at once when a range is discarded, in bytes.
     final let granularity: Int
+    /// What has gone wrong with it.
+    final var health: DiskHealth
     /// Called with the new length when the disk has grown.
     final var whenGrown: [(UInt64) -> Void] = []
 
-    init(on loop: Loop, length: UInt64, isReadOnly: Bool, granularity: Int) {
+    init(on loop: Loop, length: UInt64, isReadOnly: Bool, granularity: Int, health: DiskHealth) {
         self.length = length
         self.isReadOnly = isReadOnly
         self.granularity = granularity
+        self.health = health
         super.init(on: loop)
     }
 

@@ -72,9 +72,9 @@ extension ImageDisk {
                 (buffer + cursor).initializeMemory(as: UInt8.self, repeating: 0, count: count)
                 part.pointee.cursor += count
             case .needs(let layer, let table):
-                load(layer, table)
-                return parkPart(index)
-            case .fault:
+                return parkPart(index, on: load(layer, table))
+            case .fault(let layer, let fault):
+                noteMapping(layer, fault, guest: guest + UInt64(cursor))
                 return failPart(index, .ioError)
             }
         }
@@ -114,7 +114,13 @@ extension ImageDisk {
         let part = parts[index]
         parts.give(index)
         if let buffer = part.buffer { copyBuffers.append(buffer) }
-        image.finish(part.allocation, succeeded: part.error == 0)
+        if part.error == 0 {
+            image.finish(part.allocation)
+            health.foundRoom()
+        } else {
+            // No mapping ever led there, so nobody can be reading: they go back as what an old commit has freed.
+            space.batches.append(FreedBatch(epoch: 0, clusters: image.abandon(part.allocation)))
+        }
         noteChange()
         operations.slot(part.operation).pointee.outstanding -= 1
         if part.error != 0 { fail(part.operation, Errno(rawValue: part.error)) } else { endIfDone(part.operation) }

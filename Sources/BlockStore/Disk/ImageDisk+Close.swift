@@ -17,7 +17,9 @@ extension ImageDisk {
 
     private func finishClosing(_ error: Errno?) {
         var error = error
-        if error == nil, !isReadOnly {
+        // The refcounts of a damaged image do not say where its data ends.
+        if error == nil, !isReadOnly, image.damage == nil {
+            image.refcounts.giveReserveBack()
             image.refcounts.trimEnd()
             let end = image.geometry.start(image.refcounts.end).bytes
             do throws(Errno) {

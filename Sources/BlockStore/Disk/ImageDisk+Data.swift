@@ -17,10 +17,9 @@ extension ImageDisk {
                 (bytes + cursor).initializeMemory(as: UInt8.self, repeating: 0, count: count)
                 operation.pointee.cursor += count
             case .needs(let layer, let table):
-                load(layer, table)
-                return park(index)
-            case .fault:
-                return fail(index, .ioError)
+                return park(index, on: load(layer, table))
+            case .fault(let layer, let fault):
+                return failMapping(index, layer: layer, fault)
             }
         }
     }
@@ -46,17 +45,18 @@ extension ImageDisk {
                 noteChange()
                 startPart(allocation, for: index, data: bytes + cursor, count)
             case .needs(let table):
-                load(0, table)
-                return park(index)
+                return park(index, on: load(0, table))
             case .busy:
                 return park(index)
             case .full:
                 park(index, awaitsCommit: true)
                 return startCommit()
+            case .needsRoom:
+                return park(index, on: makeRoom())
             case .noSpace:
                 return fail(index, .noSpace)
-            case .fault:
-                return fail(index, .ioError)
+            case .fault(let fault):
+                return failMapping(index, fault)
             }
         }
     }

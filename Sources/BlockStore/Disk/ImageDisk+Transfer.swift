@@ -75,7 +75,7 @@ extension ImageDisk {
         var error = result < 0 ? -result : 0
         var wrote = transfer.isWrite
         switch transfer.owner {
-        case .operation, .part, .copyUp, .load, .commit:
+        case .operation, .part, .copyUp, .load, .commit, .mark:
             if result >= 0, Int(result) < transfer.length {
                 // A write that gets nowhere would be repeated for ever.
                 let isStuck = result == 0 && transfer.isWrite
@@ -84,12 +84,13 @@ extension ImageDisk {
             }
         case .sync:
             wrote = false
-        case .punch:
+        case .punch, .room:
             break
         }
         transfers.give(index)
         if transfer.event != 0 { recorder?(.writeEnded(id: transfer.event, isDurable: transfer.isDurable)) }
         if wrote { commit.isUnsynced = true }
+        if error != 0 { note(transfer, Errno(rawValue: error)) }
         ended(transfer, error)
     }
 
@@ -119,45 +120,56 @@ extension ImageDisk {
         case .load(let index): loadEnded(index, error)
         case .commit: commitWriteEnded(error)
         case .sync: syncEnded(error)
-        case .punch: punchEnded()
+        case .mark: break
+        case .punch: punchEnded(error)
+        case .room: roomEnded(error)
         }
     }
 
     // MARK: Tables
 
     /// Starts reading a table, unless it is on its way already.
-    func load(_ layer: Int, _ table: TableRead) {
-        for load in loads.values where load.layer == layer && load.table == table { return }
+    /// - Returns: what to wait for.
+    func load(_ layer: Int, _ table: TableRead) -> Int {
+        for (index, load) in loads where load.layer == layer && load.table == table { return index }
         let bytes = UnsafeMutableRawPointer.allocate(byteCount: table.length, alignment: 4096)
         nextLoad += 1
         loads[nextLoad] = Load(layer: layer, table: table, bytes: bytes)
         startRead(.load(nextLoad), layer: layer, at: table.at, into: bytes, table.length)
+        return nextLoad
     }
 
     private func loadEnded(_ index: Int, _ error: CInt) {
         guard let load = loads.removeValue(forKey: index) else { return }
         defer { load.bytes.deallocate() }
         guard error == 0 else {
-            failParked(Errno(rawValue: error))
+            failWaiting(for: index, Errno(rawValue: error))
             return
         }
         guard case .qcow2(let image) = chain.layers[load.layer] else { return }
         let bytes = UnsafeRawBufferPointer(start: load.bytes, count: load.table.length)
-        switch image.install(load.table.table, bytes) {
+        switch image.install(load.table, bytes) {
         case .installed: wake()
         case .noRoom:
             // Only changes can fill the cache for good, and a commit makes them clean.
             startCommit()
             wake()
-        case .fault: failParked(.ioError)
+        case .damaged(let damage):
+            note(damage, in: load.layer)
+            failWaiting(for: index, .ioError)
         }
     }
 
-    /// A table cannot be had: whoever waits for it or for another fails, which is rare enough to be simple.
-    private func failParked(_ error: Errno) {
+    /// A table, or room for one, cannot be had: who waits for it fails.
+    func failWaiting(for load: Int, _ error: Errno) {
         let waiting = parked
         parked = []
         for item in waiting {
+            let awaited = item >= 0 ? operations.slot(item).pointee.awaited : parts.slot(~item).pointee.awaited
+            guard awaited == load else {
+                parked.append(item)
+                continue
+            }
             if item >= 0 {
                 operations.slot(item).pointee.isParked = false
                 fail(item, error)

@@ -29,17 +29,18 @@ extension ImageDisk {
                 operation.pointee.cursor += min(count, left)
                 noteChange()
             case .needs(let table):
-                load(0, table)
-                return park(index)
+                return park(index, on: load(0, table))
             case .busy:
                 return park(index)
             case .full:
                 park(index, awaitsCommit: true)
                 return startCommit()
+            case .needsRoom:
+                return park(index, on: makeRoom())
             case .noSpace:
                 return fail(index, .noSpace)
-            case .fault:
-                return fail(index, .ioError)
+            case .fault(let fault):
+                return failMapping(index, fault)
             }
         }
     }
@@ -53,11 +54,10 @@ extension ImageDisk {
             operation.pointee.cursor += count
             return true
         case .needs(let layer, let table):
-            load(layer, table)
-            park(index)
+            park(index, on: load(layer, table))
             return false
-        case .fault:
-            fail(index, .ioError)
+        case .fault(let layer, let fault):
+            failMapping(index, layer: layer, fault)
             return false
         case .data:
             break
@@ -75,17 +75,18 @@ extension ImageDisk {
             startPart(allocation, for: index, data: zeroes, count)
             return true
         case .needs(let table):
-            load(0, table)
-            park(index)
+            park(index, on: load(0, table))
         case .busy:
             park(index)
         case .full:
             park(index, awaitsCommit: true)
             startCommit()
+        case .needsRoom:
+            park(index, on: makeRoom())
         case .noSpace:
             fail(index, .noSpace)
-        case .fault:
-            fail(index, .ioError)
+        case .fault(let fault):
+            failMapping(index, fault)
         }
         return false
     }

@@ -32,9 +32,12 @@ final class ImageDisk: Disk {
     var copyBuffersLeft: Int
     /// As many zeroes as fit into a cluster.
     let zeroes: UnsafeMutableRawPointer
+    /// The header's features, on their way to the file.
+    let mark = UnsafeMutableRawPointer.allocate(byteCount: 8, alignment: 8)
     var commit = CommitRun()
     var epochs = Epochs()
     var space = SpaceReturn()
+    var room: RoomInFlight?
     var commitTimer: TimerID?
     /// How long a changed mapping may stay in memory alone.
     let commitDelay: Duration
@@ -47,21 +50,25 @@ final class ImageDisk: Disk {
     /// - Parameters:
     ///   - chain: what `image` builds on, itself first.
     ///   - commitDelay: the longest time that a changed mapping is in memory alone.
-    init(_ image: Image, in chain: BackingChain, on loop: Loop, commitDelay: Duration) {
+    ///   - health: names the disk, and hears of what goes wrong.
+    init(_ image: Image, in chain: BackingChain, on loop: Loop, commitDelay: Duration, health: DiskHealth) {
         self.chain = chain
         self.image = image
         self.commitDelay = commitDelay
         clusterBytes = image.geometry.clusterBytes
+        image.keepsReserve = image.isWritable
         copyBuffersLeft = max(2, min(16, (2 << 20) / clusterBytes))
         zeroes = .allocate(byteCount: clusterBytes, alignment: 4096)
         zeroes.initializeMemory(as: UInt8.self, repeating: 0, count: clusterBytes)
-        super.init(on: loop, length: image.size, isReadOnly: !image.isWritable, granularity: clusterBytes)
+        super.init(
+            on: loop, length: image.size, isReadOnly: !image.isWritable, granularity: clusterBytes, health: health)
     }
 
     deinit {
         for buffer in copyBuffers { buffer.deallocate() }
         for load in loads.values { load.bytes.deallocate() }
         zeroes.deallocate()
+        mark.deallocate()
     }
 
     var topFile: CInt { chain.files[0].descriptor.raw }
@@ -72,7 +79,8 @@ final class ImageDisk: Disk {
         let index = operations.take(
             Operation(
                 kind: request.operation, isDurable: request.durable, client: .passUnretained(client), tag: request.tag,
-                epoch: epochs.enter(), offset: request.offset, length: request.length, bytes: request.buffer))
+                epoch: epochs.enter(), offset: request.offset,
+                length: request.operation == .flush ? 0 : request.length, bytes: request.buffer))
         if let error = refusal(request) {
             fail(index, error)
         } else {
@@ -147,7 +155,9 @@ final class ImageDisk: Disk {
         guard bytes >= length, bytes % 512 == 0 else {
             throw .size(bytes, rule: "a multiple of 512, and no less than \(length)")
         }
-        try image.grow(to: bytes)
+        try image.grow(to: bytes) { offset, count throws(ImageError) in
+            try chain.files[0].allocate(count, at: offset)
+        }
         noteChange()
     }
 
@@ -158,7 +168,7 @@ final class ImageDisk: Disk {
         case .data(_, _, let count): return (true, UInt64(count))
         case .zero(let count): return (false, UInt64(count))
         case .needs(let layer, let table):
-            load(layer, table)
+            _ = load(layer, table)
             return nil
         case .fault: return nil
         }
@@ -190,15 +200,17 @@ final class ImageDisk: Disk {
     // MARK: Waiting
 
     /// Lets an operation wait until something has changed.
-    func park(_ index: Int, awaitsCommit: Bool = false) {
+    func park(_ index: Int, on load: Int = 0, awaitsCommit: Bool = false) {
         let operation = operations.slot(index)
         operation.pointee.awaitsCommit = awaitsCommit
+        operation.pointee.awaited = load
         guard !operation.pointee.isParked else { return }
         operation.pointee.isParked = true
         parked.append(index)
     }
 
-    func parkPart(_ index: Int) {
+    func parkPart(_ index: Int, on load: Int = 0) {
+        parts.slot(index).pointee.awaited = load
         guard !parts.slot(index).pointee.isParked else { return }
         parts.slot(index).pointee.isParked = true
         parked.append(~index)

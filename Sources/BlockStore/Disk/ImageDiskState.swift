@@ -7,6 +7,8 @@ struct Operation: BitwiseCopyable {
     var isParked = false
     /// It waits for a commit to make room; if that fails, so does it.
     var awaitsCommit = false
+    /// The table that it waits for, 0 for none.
+    var awaited = 0
     // SAFETY: a client lives until its requests have ended (`Disk.submit`).
     var client: Unmanaged<DiskClient>
     var tag: UInt32
@@ -35,8 +37,12 @@ struct Transfer: BitwiseCopyable {
         case load(Int)
         case commit
         case sync
+        /// The mark of an image that is corrupt.
+        case mark
         /// Space given back to the file system.
         case punch
+        /// Room for tables to come.
+        case room
     }
 
     var owner: Owner
@@ -73,6 +79,8 @@ struct Part: BitwiseCopyable {
     /// Nothing but zeroes was found around the data.
     var foundZeroes = true
     var isParked = false
+    /// The table that it waits for, 0 for none.
+    var awaited = 0
     var buffer: UnsafeMutableRawPointer?
 }
 

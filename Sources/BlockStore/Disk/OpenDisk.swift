@@ -21,16 +21,18 @@ final class OpenDisk: Sendable {
     ///   - isReadOnly: nobody will write; others may read too.
     ///   - commitDelay: the longest time that a changed mapping is in memory alone: what a power cut may cost.
     ///   - mappingBudget: bytes for cached mappings of each layer.
+    ///   - health: names the disk, and hears of what goes wrong.
     static func open(
         root: FilePath, name: String, format: VolumeFormat, on loop: StorageLoop, isReadOnly: Bool = false,
-        commitDelay: Duration = .seconds(1), mappingBudget: Int = ImageOpen.defaultBudget
+        commitDelay: Duration = .seconds(1), mappingBudget: Int = ImageOpen.defaultBudget, health: DiskHealth
     ) async throws(ImageError) -> OpenDisk {
         let access = isReadOnly ? ImageFile.Access.read : .write
         if format == .raw {
             let file = try ImageFile(BackingChain.resolve(name, below: root), access)
             let disk = try await loop.run { loop throws(ImageError) in
                 let disk = try fileCall(.stat) { () throws(Errno) in
-                    try RawDisk(on: loop, file.duplicate(), isReadOnly: isReadOnly)
+                    try RawDisk(
+                        on: loop, file.duplicate(), path: file.path, isReadOnly: isReadOnly, health: health)
                 }
                 return Confined<Disk>(disk, to: loop)
             }
@@ -43,7 +45,8 @@ final class OpenDisk: Sendable {
             guard case .qcow2(let image) = chain.value.layers.first else {
                 preconditionFailure("a qcow2 chain begins with an image")
             }
-            return Confined<Disk>(ImageDisk(image, in: chain.value, on: loop, commitDelay: commitDelay), to: loop)
+            return Confined<Disk>(
+                ImageDisk(image, in: chain.value, on: loop, commitDelay: commitDelay, health: health), to: loop)
         }
         return OpenDisk(disk, on: loop)
     }
@@ -54,6 +57,11 @@ final class OpenDisk: Sendable {
     ) async throws(Failure) -> Value {
         let disk = disk
         return try await loop.run { loop throws(Failure) in try body(disk.open(on: loop)) }
+    }
+
+    /// How the disk stands.
+    func condition() async -> DiskCondition {
+        await run { disk in disk.health.condition(at: disk.loop.now) }
     }
 
     /// The disk itself, for code that is on its loop.

@@ -13,10 +13,13 @@ final class RawDisk: Disk {
     }
 
     private let file: Descriptor
+    private let path: FilePath
     // Requests in flight by tag; freed places are used again.
     private var flights: [Flight] = []
     private var free: [UInt32] = []
     private var ending: ((Errno?) -> Void)?
+    /// Why it takes no more writes: the kernel may have dropped what it could not make durable.
+    private var failure: Errno?
     /// What the file system cannot do, once it has said so.
     private var cannotPunch = false
 
@@ -24,13 +27,19 @@ final class RawDisk: Disk {
     private static let zeroBytes = 65536
     private let zeroes: UnsafeMutableRawPointer
 
-    /// - Parameter file: open for reading, and for writing unless `isReadOnly`.
-    init(on loop: Loop, _ file: consuming Descriptor, isReadOnly: Bool) throws(Errno) {
+    /// - Parameters:
+    ///   - file: open for reading, and for writing unless `isReadOnly`.
+    ///   - path: of the file, for the log.
+    ///   - health: names the disk, and hears of what goes wrong.
+    init(
+        on loop: Loop, _ file: consuming Descriptor, path: FilePath, isReadOnly: Bool, health: DiskHealth
+    ) throws(Errno) {
         let status = try File.status(file)
         self.file = file
         zeroes = .allocate(byteCount: Self.zeroBytes, alignment: 4096)
         zeroes.initializeMemory(as: UInt8.self, repeating: 0, count: Self.zeroBytes)
-        super.init(on: loop, length: status.length, isReadOnly: isReadOnly, granularity: 4096)
+        self.path = path
+        super.init(on: loop, length: status.length, isReadOnly: isReadOnly, granularity: 4096, health: health)
     }
 
     deinit { zeroes.deallocate() }
@@ -53,6 +62,7 @@ final class RawDisk: Disk {
         let request = flight.request
         let offset = request.offset + UInt64(flight.done)
         let left = request.length - flight.done
+        if failure != nil, request.operation != .read { return loop.nop(for: self, tag: tag) }
         switch request.operation {
         case .read, .write:
             guard let buffer = request.buffer, left > 0 else { return loop.nop(for: self, tag: tag) }
@@ -82,16 +92,22 @@ final class RawDisk: Disk {
         if tag == Self.closingTag { return finishClosing(result) }
         let place = Int(tag)
         let request = flights[place].request
+        if let failure, request.operation != .read { return finish(tag, failure) }
         guard result >= 0 else {
             let error = Errno(rawValue: -result)
-            return error == .notSupported ? fallBack(tag) : finish(tag, error)
+            guard error != .notSupported else { return fallBack(tag) }
+            note(request, error)
+            return finish(tag, error)
         }
         switch request.operation {
         case .read, .write:
             flights[place].done += Int(result)
             if flights[place].done >= request.length { return finish(tag, nil) }
             // The file is shorter than it was: someone else has cut it.
-            if result == 0 { return finish(tag, .ioError) }
+            if result == 0 {
+                note(request, .ioError)
+                return finish(tag, .ioError)
+            }
             start(tag)
         case .writeZeroes where flights[place].zeroesByWriting:
             flights[place].done += Int(result)
@@ -117,8 +133,21 @@ final class RawDisk: Disk {
         }
     }
 
+    private func note(_ request: DiskRequest, _ error: Errno) {
+        let range = "\(request.length) bytes at \(request.offset) of \(path)"
+        switch request.operation {
+        case .read: health.failed("reading \(range)", error, at: loop.now)
+        case .write: health.failed("writing \(range)", error, at: loop.now)
+        case .writeZeroes, .discard: health.failed("zeroing \(range)", error, at: loop.now)
+        case .flush:
+            failure = error
+            health.stops(DiskHealth.notDurable(path, error))
+        }
+    }
+
     private func finish(_ tag: UInt32, _ error: Errno?) {
         let flight = flights[Int(tag)]
+        if error == nil, flight.request.operation == .write { health.foundRoom() }
         free.append(tag)
         flight.client._withUnsafeGuaranteedRef { $0.diskCompleted(tag: flight.request.tag, error: error) }
         if ending != nil { closeIfIdle() }

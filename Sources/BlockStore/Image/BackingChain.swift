@@ -36,20 +36,33 @@ struct BackingChain {
                 throw .backing(file: current.name, reason: "the chain has more than \(maximumDepth) files")
             }
             let isTop = chain.layers.isEmpty
-            let path = try resolve(current.name, below: root)
-            let file = try ImageFile(path, isTop ? access : (access == .observe ? .observe : .read))
-            chain.files.append(file)
-            switch current.format {
-            case .raw:
-                chain.layers.append(.raw(try file.length()))
-                next = nil
-            case .qcow2:
-                let image = try ImageOpen.open(file, writable: isTop && access == .write, budget: budget)
-                chain.layers.append(.qcow2(image))
-                next = try backing(of: image.header, at: current.name)
+            do throws(ImageError) {
+                let access = isTop || access == .observe ? access : .read
+                let file = try ImageFile(resolve(current.name, below: root), access)
+                chain.files.append(file)
+                next = try chain.append(file, current.format, current.name, access, budget)
+            } catch {
+                // The caller names the top file.
+                if isTop { throw error }
+                if case .backing = error { throw error }
+                throw .backing(file: current.name, reason: "it \(error)")
             }
         }
         return chain
+    }
+
+    /// Adds the layer that a file holds.
+    /// - Returns: the file that it builds on.
+    private mutating func append(
+        _ file: ImageFile, _ format: VolumeFormat, _ name: String, _ access: ImageFile.Access, _ budget: Int
+    ) throws(ImageError) -> (name: String, format: VolumeFormat)? {
+        guard format == .qcow2 else {
+            layers.append(.raw(try file.length()))
+            return nil
+        }
+        let image = try ImageOpen.open(file, writable: access == .write, budget: budget)
+        layers.append(.qcow2(image))
+        return try Self.backing(of: image.header, at: name)
     }
 
     /// The backing file that a header names, as a path below the pool.
@@ -110,7 +123,7 @@ struct BackingChain {
                 case .zero(let count): return .zero(count)
                 case .unallocated(let count): length = count
                 case .needs(let read): return .needs(index, read)
-                case .fault(let fault): return .fault(fault)
+                case .fault(let fault): return .fault(index, fault)
                 }
             }
             index += 1
@@ -126,7 +139,8 @@ enum Extent: Equatable {
     case zero(Int)
     /// A table of a layer must be read first.
     case needs(Int, TableRead)
-    case fault(MappingFault)
+    /// A layer cannot serve it.
+    case fault(Int, MappingFault)
 }
 
 /// How a file holds a disk.

@@ -163,22 +163,30 @@ extension Image {
     func settle(_ freed: some Sequence<HostCluster>) { refcounts.settle(freed) }
 
     /// Makes the disk larger; durable with the next commit.
-    func grow(to size: UInt64) throws(ImageError) {
+    /// - Parameter allocate: gives a range of the file room, before anything is changed.
+    func grow(
+        to size: UInt64, allocate: (_ offset: HostOffset, _ bytes: UInt64) throws(ImageError) -> Void
+    ) throws(ImageError) {
         guard isWritable else { throw .readOnly(reason: "it was opened for reading") }
         guard size >= header.size else { throw .size(size, rule: "a disk is not made smaller") }
         guard size % 512 == 0, size <= Image.maximumSize(geometry) else {
             throw .size(size, rule: "a multiple of 512, at most \(Image.maximumSize(geometry))")
         }
         let wanted = Int(geometry.tables(for: size))
-        if wanted > l1.count { try growL1(to: wanted) }
+        if wanted > l1.count { try growL1(to: wanted, allocate) }
         setTables { $0.size = size }
     }
 
-    private func growL1(to count: Int) throws(ImageError) {
+    private func growL1(
+        to count: Int, _ allocate: (HostOffset, UInt64) throws(ImageError) -> Void
+    ) throws(ImageError) {
         let oldClusters = Int(geometry.clusters(for: UInt64(l1.count) * 8))
         let newClusters = Int(geometry.clusters(for: UInt64(count) * 8))
         if newClusters > oldClusters {
-            guard let run = refcounts.takeAtEnd(newClusters) else {
+            // The blocks that count it may come first.
+            let bytes = UInt64(newClusters + 4) << UInt64(geometry.clusterBits)
+            try allocate(geometry.start(refcounts.end), bytes)
+            guard let run = refcounts.takeTable(newClusters) else {
                 throw .size(header.size, rule: "the image has no room for a larger L1 table")
             }
             let old = geometry.cluster(header.l1Offset).index

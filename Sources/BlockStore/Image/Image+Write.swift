@@ -6,7 +6,7 @@ extension Image {
     ///
     /// A step that allocates marks its clusters busy until `finish`; others that need them get `.busy` meanwhile.
     func prepareWrite(_ offset: UInt64, _ length: Int) -> WriteStep {
-        if let fault { return .fault(fault) }
+        if let damage { return .fault(damage.fault) }
         let cluster = geometry.cluster(GuestOffset(bytes: offset))
         let slice = geometry.slice(cluster)
         if let slot = cache.slot(slice) {
@@ -20,6 +20,7 @@ extension Image {
         case .slot(let slot): return allocate(slot, cluster, Int(offset & geometry.clusterMask), length)
         case .needs(let read): return .needs(read)
         case .full: return .full
+        case .needsRoom: return .needsRoom
         case .noSpace: return .noSpace
         case .fault(let fault): return .fault(fault)
         }
@@ -45,6 +46,7 @@ extension Image {
         case slot(SliceCache.Slot)
         case needs(TableRead)
         case full
+        case needsRoom
         case noSpace
         case fault(MappingFault)
     }
@@ -64,8 +66,9 @@ extension Image {
             guard let slot = cache.take(slice) else { return .full }
             return .slot(slot)
         }
+        if needsRoom { return .needsRoom }
         guard let slot = cache.take(slice) else { return .full }
-        guard let run = refcounts.take(1) else {
+        guard let run = refcounts.takeTable(1) else {
             cache.drop(slot)
             return .noSpace
         }
@@ -74,6 +77,9 @@ extension Image {
         freshTables.insert(table)
         return .slot(slot)
     }
+
+    /// There might be no room for a table that the next step makes.
+    private var needsRoom: Bool { keepsReserve && refcounts.needsReserve }
 
     func markL1(_ table: Int) {
         let low = table & ~63
@@ -96,7 +102,9 @@ extension Image {
         if let old = entry.host {
             guard entry.isCopied else { return .fault(.shared) }
             if let missing = missingBlock(old) { return .needs(missing) }
+            guard isCounted(old, slot, cluster) else { return .fault(.countedFree) }
         }
+        if needsRoom { return .needsRoom }
         let showsBacking = entry.meaning == .unallocated && hasBacking
         let count = runLength(slot, first, within, length, showsBacking: showsBacking)
         guard let run = refcounts.take(count) else { return .noSpace }
@@ -135,29 +143,46 @@ extension Image {
         return TableRead(table: .refcountBlock(missing.index), at: missing.at, length: geometry.clusterBytes)
     }
 
-    /// Ends an allocation: its clusters are mapped once everything in them is written, or given back.
-    func finish(_ allocation: Allocation, succeeded: Bool) {
+    /// Whether a cluster that is about to lose its mapping is counted at all; one that is not may be somebody else's.
+    private func isCounted(_ host: HostOffset, _ slot: SliceCache.Slot, _ cluster: GuestCluster) -> Bool {
+        if refcounts.count(of: geometry.cluster(host)) > 0 { return true }
+        noteCountedFree(slot, cluster)
+        return false
+    }
+
+    /// Ends an allocation: everything in its clusters is written, and they are mapped.
+    func finish(_ allocation: Allocation) {
         for offset in 0..<allocation.run.count {
             let place = allocation.place + offset
             cache.setBusy(allocation.slot, place, false)
-            let old = cache.entry(allocation.slot, place).host
-            guard succeeded else {
-                if let old { refcounts.unkeep(geometry.cluster(old)) }
-                continue
-            }
-            if let old { refcounts.unmapKept(geometry.cluster(old)) }
+            if let old = cache.entry(allocation.slot, place).host { refcounts.unmapKept(geometry.cluster(old)) }
             let cluster = HostCluster(index: allocation.run.first.index + UInt64(offset))
             cache.set(allocation.slot, place, .data(geometry.start(cluster)))
         }
-        if !succeeded { refcounts.release(allocation.run) }
         cache.unpin(allocation.slot)
+    }
+
+    /// Ends an allocation that has failed.
+    /// - Returns: its clusters. Nothing maps them; `settle` makes them free.
+    func abandon(_ allocation: Allocation) -> [HostCluster] {
+        var clusters: [HostCluster] = []
+        for offset in 0..<allocation.run.count {
+            let place = allocation.place + offset
+            cache.setBusy(allocation.slot, place, false)
+            if let old = cache.entry(allocation.slot, place).host { refcounts.unkeep(geometry.cluster(old)) }
+            let cluster = HostCluster(index: allocation.run.first.index + UInt64(offset))
+            refcounts.keep(cluster)
+            clusters.append(cluster)
+        }
+        cache.unpin(allocation.slot)
+        return clusters
     }
 
     /// Lets the whole clusters from `offset` on read as zero, and frees what held them: one step of it.
     /// - Parameters:
     ///   - offset, length: both whole clusters, `length` at least one, within the disk.
     func unmap(_ offset: UInt64, _ length: Int) -> UnmapStep {
-        if let fault { return .fault(fault) }
+        if let damage { return .fault(damage.fault) }
         let cluster = geometry.cluster(GuestOffset(bytes: offset))
         let slice = geometry.slice(cluster)
         let first = geometry.place(cluster)
@@ -178,6 +203,7 @@ extension Image {
         case .slot(let found): slot = found
         case .needs(let read): return .needs(read)
         case .full: return .full
+        case .needsRoom: return .needsRoom
         case .noSpace: return .noSpace
         case .fault(let fault): return .fault(fault)
         }
@@ -190,6 +216,8 @@ extension Image {
             if let host = entry.host {
                 guard entry.isCopied else { return .fault(.shared) }
                 if let missing = missingBlock(host) { return done == 0 ? .needs(missing) : .done(done) }
+                let here = GuestCluster(index: cluster.index + UInt64(offset))
+                guard isCounted(host, slot, here) else { return .fault(.countedFree) }
                 refcounts.unmap(geometry.cluster(host))
             }
             cache.set(slot, first + offset, target)
@@ -209,6 +237,8 @@ enum WriteStep: Equatable {
     case busy
     /// Too much is dirty; ask again after a commit.
     case full
+    /// Ask again when the reserve of room for tables is filled.
+    case needsRoom
     /// The format cannot hold more clusters.
     case noSpace
     case fault(MappingFault)
@@ -220,6 +250,7 @@ enum UnmapStep: Equatable {
     case needs(TableRead)
     case busy
     case full
+    case needsRoom
     case noSpace
     case fault(MappingFault)
 }

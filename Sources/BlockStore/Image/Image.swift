@@ -22,8 +22,9 @@ final class Image {
     var durable: TablePlaces
     /// The end of a file that is only read.
     private let readOnlyEnd: HostOffset
-    /// The first thing found wrong in a table; writes are refused from then on.
-    private(set) var fault: MappingFault?
+    private var mappingDamage: TableDamage?
+    /// Tables are made only where there is room for them already: whoever owns the image fills the reserve.
+    var keepsReserve = false
 
     /// - Parameters:
     ///   - l1: the L1 table as in the file, checked by the caller.
@@ -43,6 +44,10 @@ final class Image {
 
     /// Bytes of the guest's disk.
     var size: UInt64 { header.size }
+
+    /// The first thing found wrong in a table. From then on writes are refused; what was answered before is still
+    /// committed.
+    var damage: TableDamage? { mappingDamage ?? refcounts.damage }
 
     /// Changes are in memory that the file does not have.
     var isDirty: Bool {
@@ -115,22 +120,23 @@ final class Image {
 
     // MARK: Tables from the file
 
-    /// Takes over a table that was read, if every entry of it can be trusted.
-    func install(_ table: TableRead.Table, _ bytes: UnsafeRawBufferPointer) -> InstallResult {
-        switch table {
+    /// Takes over a table that was read, if every entry of it can be trusted: an image that is written maps no data to
+    /// where its own tables are.
+    func install(_ table: TableRead, _ bytes: UnsafeRawBufferPointer) -> InstallResult {
+        switch table.table {
         case .refcountBlock(let index):
             refcounts.install(index, bytes: Array(bytes))
-            return .installed
+            return refcounts.damage.map(InstallResult.damaged) ?? .installed
         case .slice(let slice):
             guard cache.slot(slice) == nil else { return .installed }
             let end = isWritable ? geometry.start(refcounts.end) : readOnlyEnd
             for offset in stride(from: 0, to: bytes.count - 7, by: 8) {
                 let raw = UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: offset, as: UInt64.self))
-                guard raw != 0 else { continue }
-                if let fault = check(MappingEntry(raw: raw), end) {
-                    self.fault = self.fault ?? fault
-                    return .fault(fault)
-                }
+                guard raw != 0, let fault = check(MappingEntry(raw: raw), end) else { continue }
+                let damage = TableDamage(
+                    table: .l2Table, offset: table.at.bytes + UInt64(offset), entry: raw, fault: fault)
+                mappingDamage = mappingDamage ?? damage
+                return .damaged(damage)
             }
             guard let slot = cache.take(slice) else { return .noRoom }
             cache.fill(slot, from: bytes)
@@ -141,7 +147,18 @@ final class Image {
     private func check(_ entry: MappingEntry, _ end: HostOffset) -> MappingFault? {
         if let fault = entry.fault(geometry: geometry, version: header.version, end: end) { return fault }
         guard let host = entry.host else { return nil }
-        return durable.covers(host, geometry) ? .overlapsMetadata : nil
+        let isMetadata =
+            isWritable ? refcounts.metadata.contains(geometry.cluster(host)) : durable.covers(host, geometry)
+        return isMetadata ? .overlapsMetadata : nil
+    }
+
+    /// Notes that a mapped cluster is counted as free: it may have been handed out to others.
+    func noteCountedFree(_ slot: SliceCache.Slot, _ cluster: GuestCluster) {
+        let place = geometry.place(cluster)
+        let at = read(geometry.slice(cluster)).at.bytes + UInt64(place * 8)
+        mappingDamage =
+            mappingDamage
+            ?? TableDamage(table: .l2Table, offset: at, entry: cache.entry(slot, place).raw, fault: .countedFree)
     }
 
     // MARK: Header
@@ -178,7 +195,7 @@ enum InstallResult: Equatable {
     case installed
     /// The cache is full of changes that must be committed first.
     case noRoom
-    case fault(MappingFault)
+    case damaged(TableDamage)
 }
 
 /// What the header says of the disk's size and of where the tables are: the bytes 24 to 60 of the file, which one write

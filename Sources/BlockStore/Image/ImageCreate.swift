@@ -81,7 +81,7 @@ enum ImageCreate {
         }
     }
 
-    /// Header, refcounts and L1 table of an empty image: at most a few clusters, the L1 table a hole.
+    /// Header, refcounts and L1 table of an empty image: a few clusters, for which the file system has room.
     ///
     ///     header | refcount table | refcount blocks | L1 table
     static func writeEmpty(_ file: borrowing Descriptor, _ plan: Plan) throws(ImageError) {
@@ -108,6 +108,9 @@ enum ImageCreate {
         }
         do throws(Errno) {
             try File.truncate(file, to: layout.total << UInt64(geometry.clusterBits))
+            do throws(Errno) {
+                try File.allocate(file, layout.total << UInt64(geometry.clusterBits), at: 0)
+            } catch .notSupported {}
             try File.write(file, table, at: header.refcountTableOffset.bytes)
             for index in 0..<layout.blocks {
                 let offset = geometry.start(HostCluster(index: layout.firstBlock + index))

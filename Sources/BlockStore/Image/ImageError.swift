@@ -16,8 +16,10 @@ public enum ImageError: Error, Equatable, Sendable {
     case corrupt
     /// The image holds what we only read: version 2, internal snapshots.
     case readOnly(reason: String)
-    /// A table of the image points where it must not.
+    /// A part of the disk is mapped to what cannot be used: in the file at this guest offset.
     case badMapping(MappingFault, at: UInt64)
+    /// A table of the image holds what cannot be true.
+    case damaged(TableDamage)
     /// Another process, or another volume, has the file open for writing.
     case locked
     /// The chain of backing files cannot be followed.
@@ -33,6 +35,7 @@ public enum FileOperation: String, Sendable {
     case open, read, write, sync, truncate, lock, rename, remove, stat
     case makeDirectory = "make the directory of"
     case list
+    case allocate = "find room for"
 }
 
 /// A field of the qcow2 header, or a table that it names.
@@ -62,22 +65,6 @@ public enum HeaderField: String, Sendable {
     case compressedCluster = "compressed cluster"
 }
 
-/// What is wrong with one entry of a mapping table.
-public enum MappingFault: UInt8, Sendable {
-    /// The cluster is compressed; volumes hold none, images are decompressed at import.
-    case compressed
-    /// The address is not that of a cluster.
-    case misaligned
-    /// The address lies beyond the end of the file.
-    case outsideFile
-    /// The address is that of the header or of a table.
-    case overlapsMetadata
-    /// A reserved bit is set.
-    case reservedBits
-    /// The cluster is shared with a snapshot, and we do not write such images.
-    case shared
-}
-
 extension ImageError: CustomStringConvertible {
     public var description: String {
         switch self {
@@ -92,25 +79,12 @@ extension ImageError: CustomStringConvertible {
         case .corrupt:
             "is marked as corrupt and is not opened for writing; look at it with qemu-img check"
         case .readOnly(let reason): "cannot be written: \(reason)"
+        case .damaged(let damage): "is damaged: \(damage)"
         case .badMapping(let fault, let offset): "maps guest offset \(offset) badly: \(fault.sentence)"
         case .locked: "is in use by another process or volume"
         case .backing(let file, let reason): "has the backing file '\(file)', which cannot be used: \(reason)"
         case .size(let size, let rule): "cannot have the size \(size): \(rule)"
         case .system(let operation, let errno): "could not \(operation.rawValue) the file: \(errno)"
-        }
-    }
-}
-
-extension MappingFault {
-    /// The fault in words.
-    var sentence: String {
-        switch self {
-        case .compressed: "the cluster is compressed"
-        case .misaligned: "the address is not that of a cluster"
-        case .outsideFile: "the address lies beyond the end of the file"
-        case .overlapsMetadata: "the address is that of metadata"
-        case .reservedBits: "a reserved bit is set"
-        case .shared: "the cluster is shared with a snapshot"
         }
     }
 }

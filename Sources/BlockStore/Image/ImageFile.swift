@@ -108,6 +108,13 @@ final class ImageFile: Sendable {
         try fileCall(.truncate) { () throws(Errno) in try File.truncate(descriptor, to: length) }
     }
 
+    /// Gives a range of the file room in the file system; without effect in one that cannot promise any.
+    func allocate(_ bytes: UInt64, at offset: HostOffset) throws(ImageError) {
+        try fileCall(.allocate) { () throws(Errno) in
+            do throws(Errno) { try File.allocate(descriptor, bytes, at: offset.bytes) } catch .notSupported {}
+        }
+    }
+
     /// The header of the image in this file: one read.
     func header() throws(ImageError) -> ImageHeader {
         let length = try length()

@@ -20,6 +20,8 @@ struct ImageHeader: Equatable, Sendable {
     static let maximumRefcountTableBytes: UInt64 = 8 << 20
     static let maximumBackingNameBytes = 1023
 
+    /// Where the incompatible features stand.
+    static let incompatibleOffset: UInt64 = 72
     static let dirtyBit: UInt64 = 1 << 0
     static let corruptBit: UInt64 = 1 << 1
     static let compressionBit: UInt64 = 1 << 3

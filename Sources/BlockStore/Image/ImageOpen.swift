@@ -7,6 +7,8 @@ enum ImageOpen {
     static let defaultBudget = 16 << 20
     /// Refcount blocks with free clusters that are kept from the scan; what is free in others waits for the next open.
     private static let keptBlocks = 64
+    /// Bytes of blocks for clusters behind the end of the file, which a cut of power leaves and which are all kept.
+    private static let maximumBytesBehind = 64 << 20
 
     /// Opens the image in `file`.
     /// - Parameters:
@@ -84,8 +86,11 @@ enum ImageOpen {
     ) throws(ImageError) {
         let geometry = header.geometry
         let tables = try metadataClusters(refcounts, header, l1, fileEnd: fileEnd)
+        refcounts.learn(metadata: tables)
         var next = 0
         var kept = 0
+        var behind = 0
+        var found: [(index: Int, bytes: [UInt8])] = []
         let owned = Set(tables.filter { isMoving($0, header) }.map { refcounts.blockIndex(HostCluster(index: $0)) })
         for index in refcounts.table.indices where refcounts.table[index] != 0 {
             let offset = HostOffset(bytes: refcounts.table[index])
@@ -103,10 +108,16 @@ enum ImageOpen {
             refcounts.extend(to: HostCluster(index: first + UInt64(state.used)))
             let wanted = state.hasFree && kept < keptBlocks
             if wanted { kept += 1 }
-            if wanted || owned.contains(index) || first + UInt64(block.count) > fileEnd {
-                refcounts.install(index, bytes: block.bytes)
+            let isBehind = first + UInt64(block.count) > fileEnd
+            if isBehind { behind += 1 }
+            guard behind << geometry.clusterBits <= maximumBytesBehind else {
+                throw .invalid(
+                    .refcountTable, value: UInt64(index), rule: "too many blocks count clusters behind the file's end")
             }
+            if wanted || owned.contains(index) || isBehind { found.append((index, block.bytes)) }
         }
+        // Not before the end is known: what is free in a block are its clusters before it.
+        for item in found { refcounts.install(item.index, bytes: item.bytes) }
         guard next == tables.count else {
             throw .invalid(.refcountTable, value: tables[next], rule: "a cluster of metadata is not counted")
         }

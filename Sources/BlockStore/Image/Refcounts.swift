@@ -1,8 +1,10 @@
 /// The refcounts of an image's clusters, and with them the allocator: a cluster is free if its refcount is zero, and
 /// there is no other list that could disagree. Owned by its image.
 ///
-/// A cluster that is unmapped keeps its refcount until the unmapping is durable. New clusters come from free ones in
-/// the blocks that are in memory, else from the end of the file, where everything reads as zero.
+/// A cluster that is unmapped keeps its refcount until the unmapping is durable. New clusters for data come from free
+/// ones in the blocks that are in memory, else from the end of the file, where everything reads as zero. Tables come
+/// from the end only: no mapping was ever believed that leads there, so none in memory can lead into a table, whatever
+/// the image's own refcounts said.
 struct Refcounts {
     let geometry: Geometry
     let order: UInt32
@@ -18,10 +20,16 @@ struct Refcounts {
     /// Blocks that hold free clusters; the last is searched first.
     private var blocksWithFree: [Int] = []
     /// No cluster from here on was ever used: the end of the file, in clusters.
-    private(set) var end: HostCluster
+    var end: HostCluster
     /// Clusters whose last mapping goes with the next commit, and tables that the header will no longer name.
     private(set) var unmapped: [HostCluster] = []
     private(set) var maximumFileClusters: UInt64
+    /// The clusters that hold the header, tables and blocks.
+    var metadata = MetadataClusters()
+    /// Clusters for tables to come, which the file system has given room: no commit fails for want of it.
+    var reserve: [HostCluster] = []
+    /// The first refcount that was found to be wrong.
+    private(set) var damage: TableDamage?
 
     init(geometry: Geometry, order: UInt32, table: [UInt64], offset: HostOffset, clusters: UInt32, end: HostCluster) {
         self.geometry = geometry
@@ -51,13 +59,18 @@ struct Refcounts {
         return (index, HostOffset(bytes: table[index]))
     }
 
-    /// Takes over a block read from the file.
+    /// Takes over a block read from the file, unless it counts a cluster of metadata as free.
     mutating func install(_ index: Int, bytes: [UInt8]) {
         guard blocks[index] == nil, index < table.count else { return }
         var block = RefcountBlock(offset: HostOffset(bytes: table[index]), order: order, bytes: bytes)
         let first = UInt64(index) << UInt64(blockBits)
         let known = end.index > first ? Int(min(UInt64(block.count), end.index - first)) : 0
-        for place in 0..<known where block[place] == 0 { block.freeCount += 1 }
+        for place in 0..<known where block[place] == 0 {
+            guard !metadata.contains(HostCluster(index: first + UInt64(place))) else {
+                return note(.overlapsMetadata, block, place)
+            }
+            block.freeCount += 1
+        }
         block.isListed = block.freeCount > 0
         blocks[index] = block
         if block.isListed { blocksWithFree.append(index) }
@@ -77,6 +90,32 @@ struct Refcounts {
     /// Learns that clusters before `cluster` are in use.
     mutating func extend(to cluster: HostCluster) { end = max(end, cluster) }
 
+    /// Learns which clusters hold the header, tables and blocks.
+    mutating func learn(metadata clusters: [UInt64]) { metadata = MetadataClusters(clusters) }
+
+    /// How often a cluster is used; zero if its block is not in memory.
+    func count(of cluster: HostCluster) -> UInt64 { blocks[blockIndex(cluster)]?[place(cluster)] ?? 0 }
+
+    /// Notes that a cluster lost two mappings at once.
+    mutating func noteMappedTwice(_ cluster: HostCluster) {
+        if let block = blocks[blockIndex(cluster)] { note(.mappedTwice, block, place(cluster)) }
+    }
+
+    /// How often a cluster is used that is about to be freed: at least once, or the damage is noted.
+    mutating func countBeforeFree(_ cluster: HostCluster) -> UInt64 {
+        guard let block = blocks[blockIndex(cluster)] else { return 0 }
+        if block[place(cluster)] == 0 { note(.countedFree, block, place(cluster)) }
+        return block[place(cluster)]
+    }
+
+    private mutating func note(_ fault: MappingFault, _ block: RefcountBlock, _ place: Int) {
+        damage =
+            damage
+            ?? TableDamage(
+                table: .refcountBlock, offset: block.offset.bytes + UInt64((place << Int(order)) >> 3),
+                entry: block[place], fault: fault)
+    }
+
     // MARK: Taking and giving back
 
     /// Clusters that were taken together.
@@ -87,7 +126,7 @@ struct Refcounts {
         var isZero: Bool
     }
 
-    /// Takes 1 to `count` adjoining clusters and counts them; nil if the file cannot grow further.
+    /// Takes 1 to `count` adjoining clusters for data and counts them; nil if the file cannot grow further.
     mutating func take(_ count: Int) -> Run? {
         while let index = blocksWithFree.last {
             if let run = takeFree(index, count) { return run }
@@ -103,10 +142,14 @@ struct Refcounts {
         defer { blocks[index] = block }
         let base = UInt64(index) << UInt64(blockBits)
         let limit = end.index > base ? Int(min(UInt64(block.count), end.index - base)) : 0
+        // What is reserved for tables is not counted yet.
+        func isFree(_ place: Int) -> Bool {
+            block[place] == 0 && !metadata.contains(HostCluster(index: base + UInt64(place)))
+        }
         var start = block.searchStart
-        while start < limit, block[start] != 0 { start += 1 }
+        while start < limit, !isFree(start) { start += 1 }
         var length = 0
-        while length < count, start + length < limit, block[start + length] == 0 {
+        while length < count, start + length < limit, isFree(start + length) {
             block.set(start + length, 1)
             length += 1
         }
@@ -116,9 +159,26 @@ struct Refcounts {
         return Run(first: HostCluster(index: base + UInt64(start)), count: length, isZero: false)
     }
 
+    /// Takes exactly `count` adjoining clusters for a table, which read as zero.
+    mutating func takeTable(_ count: Int) -> Run? {
+        if count == 1, let spare = takeSpare() {
+            set(spare, 1)
+            return Run(first: spare, count: 1, isZero: true)
+        }
+        guard let run = takeAtEnd(count) else { return nil }
+        for offset in 0..<UInt64(count) { metadata.insert(HostCluster(index: run.first.index + offset)) }
+        return run
+    }
+
+    private mutating func takeSpare() -> HostCluster? {
+        guard let spare = reserve.popLast() else { return nil }
+        unkeep(spare)
+        return spare
+    }
+
     /// Takes exactly `count` adjoining clusters at the end of the file.
-    mutating func takeAtEnd(_ count: Int) -> Run? {
-        guard end.index + UInt64(count) + 64 < maximumFileClusters else { return nil }
+    private mutating func takeAtEnd(_ count: Int) -> Run? {
+        guard hasRoom(count) else { return nil }
         while let index = firstMissingBlock(end, count) {
             guard addBlock(index) else { return nil }
         }
@@ -128,30 +188,35 @@ struct Refcounts {
         return Run(first: first, count: count, isZero: true)
     }
 
-    private func firstMissingBlock(_ first: HostCluster, _ count: Int) -> Int? {
+    /// Room for as many clusters, and for the blocks that count them.
+    func hasRoom(_ count: Int) -> Bool { end.index + UInt64(count) + 64 < maximumFileClusters }
+
+    func firstMissingBlock(_ first: HostCluster, _ count: Int) -> Int? {
         let last = blockIndex(HostCluster(index: first.index + UInt64(count) - 1))
         for index in blockIndex(first)...last where blocks[index] == nil { return index }
         return nil
     }
 
-    /// Makes the block `index` in a new cluster at the end of the file, which it may count itself.
-    private mutating func addBlock(_ index: Int) -> Bool {
+    /// Makes the block `index` in a spare cluster, or in a new one at the end of the file, which it may count itself.
+    mutating func addBlock(_ index: Int) -> Bool {
         if index >= table.count, !growTable(toHold: index) { return false }
         // The image reads the last block when it is opened, so a block that is in the table is in memory.
         guard table[index] == 0 else { return blocks[index] != nil }
-        let own = end
+        let spare = takeSpare()
+        let own = spare ?? end
         let owner = blockIndex(own)
         if owner != index, owner >= table.count || table[owner] == 0 {
             guard addBlock(owner) else { return false }
             return blocks[index] != nil || addBlock(index)
         }
-        end.index += 1
+        if spare == nil { end.index += 1 }
         let offset = geometry.start(own)
         let bytes = [UInt8](repeating: 0, count: geometry.clusterBytes)
         var block = RefcountBlock(offset: offset, order: order, bytes: bytes)
         block.markWhole()
         blocks[index] = block
         table[index] = offset.bytes
+        metadata.insert(own)
         markTable(index)
         set(own, 1)
         return true
@@ -165,11 +230,13 @@ struct Refcounts {
         guard UInt64(clusters) << UInt64(geometry.clusterBits) <= ImageHeader.maximumRefcountTableBytes else {
             return false
         }
+        // From here on the table is larger than its place, so taking a larger one must not fail.
+        guard hasRoom(clusters) else { return false }
         let first = geometry.cluster(tableOffset).index
         let oldClusters = first..<first + UInt64(tableClusters)
         table += [UInt64](repeating: 0, count: clusters * perCluster - table.count)
         tableClusters = UInt32(clusters)
-        guard let run = takeAtEnd(clusters) else { return false }
+        guard let run = takeTable(clusters) else { return false }
         tableOffset = geometry.start(run.first)
         tableHasMoved = true
         for cluster in oldClusters { unmapKept(HostCluster(index: cluster)) }
@@ -191,11 +258,6 @@ struct Refcounts {
     private mutating func set(_ cluster: HostCluster, _ value: UInt64) {
         let place = place(cluster)
         blocks[blockIndex(cluster)]?.set(place, value)
-    }
-
-    /// Gives back clusters that were taken and never mapped: they may be taken again at once.
-    mutating func release(_ run: Run) {
-        for offset in 0..<UInt64(run.count) { free(HostCluster(index: run.first.index + offset)) }
     }
 
     /// Notes that a cluster is no longer mapped; it is freed by `settle` after the commit. Its block must be in memory.
@@ -241,8 +303,26 @@ struct Refcounts {
     mutating func settle(_ clusters: some Sequence<HostCluster>) {
         for cluster in clusters {
             unkeep(cluster)
+            // A table that has moved has left its place.
+            metadata.remove(cluster)
             free(cluster)
         }
+    }
+
+    /// Lets a cluster be found that is not counted.
+    mutating func list(_ cluster: HostCluster) {
+        let index = blockIndex(cluster)
+        guard var block = blocks.removeValue(forKey: index) else { return }
+        defer { blocks[index] = block }
+        list(place(cluster), in: &block, index)
+    }
+
+    private mutating func list(_ place: Int, in block: inout RefcountBlock, _ index: Int) {
+        block.freeCount += 1
+        block.searchStart = min(block.searchStart, place)
+        guard !block.isListed else { return }
+        block.isListed = true
+        blocksWithFree.append(index)
     }
 
     private mutating func free(_ cluster: HostCluster) {
@@ -250,16 +330,10 @@ struct Refcounts {
         let place = place(cluster)
         guard var block = blocks.removeValue(forKey: index) else { return }
         defer { blocks[index] = block }
-        guard block[place] > 0 else { return }
+        // Mapped twice and counted once: it may have been given to somebody else by now.
+        guard block[place] > 0 else { return note(.countedFree, block, place) }
         block.set(place, block[place] - 1)
-        if block[place] == 0 {
-            block.freeCount += 1
-            block.searchStart = min(block.searchStart, place)
-            if !block.isListed {
-                block.isListed = true
-                blocksWithFree.append(index)
-            }
-        }
+        if block[place] == 0 { list(place, in: &block, index) }
     }
 
     // MARK: Commit

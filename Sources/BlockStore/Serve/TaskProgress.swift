@@ -117,8 +117,8 @@ extension Connection {
         if let error, task.pointee.sense == nil {
             let reads = if case .read = task.pointee.work { true } else { false }
             if let unit = task.pointee.unit?.takeUnretainedValue(), let count = unit.failures.note(at: loop.now) {
-                registry.log.error(
-                    "\(unit.server.profile.targetName) LUN \(unit.number): disk: \(error); commands failed: \(count)")
+                let name = "\(unit.server.profile.targetName) LUN \(unit.number)"
+                registry.log.error("\(name) (\(unit.disk.health.name)): \(error); commands failed: \(count)")
             }
             task.pointee.status = .checkCondition
             task.pointee.sense = LogicalUnit.sense(error, writing: !reads)

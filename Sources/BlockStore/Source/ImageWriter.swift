@@ -32,15 +32,15 @@ final class ImageWriter {
             case .allocate(let allocation, _):
                 let start = image.geometry.start(allocation.run.first)
                 try file.write(bytes, at: HostOffset(bytes: start.bytes + UInt64(allocation.head)))
-                return image.finish(allocation, succeeded: true)
+                return image.finish(allocation)
             case .needs(let table):
                 let read = try file.read(table.length, at: table.at)
-                if case .fault(let fault) = read.withUnsafeBytes({ image.install(table.table, $0) }) {
-                    throw .badMapping(fault, at: offset)
+                if case .damaged(let damage) = read.withUnsafeBytes({ image.install(table, $0) }) {
+                    throw .damaged(damage)
                 }
             case .full:
                 try commit()
-            case .busy, .noSpace:
+            case .busy, .needsRoom, .noSpace:
                 throw .system(operation: .write, .noSpace)
             case .fault(let fault):
                 throw .badMapping(fault, at: offset)
@@ -50,7 +50,7 @@ final class ImageWriter {
 
     /// Makes the disk larger.
     func grow(to size: UInt64) throws(ImageError) {
-        try image.grow(to: size)
+        try image.grow(to: size) { offset, bytes throws(ImageError) in try file.allocate(bytes, at: offset) }
         try finish()
     }
 

@@ -42,7 +42,7 @@ final class Qcow2Source: ClusterSource {
                 ImageWriter.put(piece, into: &bytes, at: done, of: count)
                 done += length
             case .needs(let table):
-                try load(table, for: here)
+                try load(table)
             case .fault(.compressed):
                 let piece = try inflate(here)
                 let within = Int(here & header.geometry.clusterMask)
@@ -56,11 +56,11 @@ final class Qcow2Source: ClusterSource {
         return bytes
     }
 
-    private func load(_ table: TableRead, for offset: UInt64) throws(ImageError) {
+    private func load(_ table: TableRead) throws(ImageError) {
         let bytes = try file.read(table.length, at: table.at)
-        switch bytes.withUnsafeBytes({ image.install(table.table, $0) }) {
+        switch bytes.withUnsafeBytes({ image.install(table, $0) }) {
         case .installed: return
-        case .fault(let fault): throw .badMapping(fault, at: offset)
+        case .damaged(let damage): throw .damaged(damage)
         case .noRoom: throw .system(operation: .read, .noMemory)
         }
     }

@@ -93,7 +93,8 @@ public actor TargetServer {
                 opened[number] = try await disks.acquire(place)
                 units[number] = unit
             } catch {
-                problems.append("LUN \(number): the volume '\(unit.volume)' cannot be opened: \(error)")
+                let volume = "the volume '\(unit.volume)' (\(place.path))"
+                problems.append("LUN \(number): \(volume) cannot be opened: it \(error)")
             }
         }
         guard !isStopped else { return await giveBack(opened.keys.compactMap { units[$0]?.volume }) }

@@ -1,4 +1,5 @@
 public import IOLoop
+public import Logging
 public import Reconcile
 import SystemPackage
 
@@ -9,6 +10,8 @@ public struct VolumePlace: Hashable, Sendable {
     let root: FilePath
     let file: String
     let format: VolumeFormat
+
+    var path: FilePath { root.appending(file) }
 }
 
 extension VolumeKind {
@@ -24,12 +27,14 @@ extension VolumeKind {
 /// The volumes that this process has open, by name: opened for the first who needs one, shared, closed with the last.
 public actor OpenDisks {
     private struct Entry {
+        let place: VolumePlace
         var opening: Task<Result<OpenDisk, ImageError>, Never>
         var users: Int
     }
 
     private let loop: StorageLoop
     private let commitDelay: Duration
+    private let log: Logger
     private var entries: [String: Entry] = [:]
     // Closing takes a while, and nobody can open the file again before it has ended.
     private var closing: [String: Task<Void, Never>] = [:]
@@ -37,9 +42,10 @@ public actor OpenDisks {
     /// - Parameters:
     ///   - loop: where the disks live.
     ///   - commitDelay: the longest time that a changed mapping is in memory alone.
-    public init(on loop: StorageLoop, commitDelay: Duration = .seconds(1)) {
+    public init(on loop: StorageLoop, commitDelay: Duration = .seconds(1), logger: Logger) {
         self.loop = loop
         self.commitDelay = commitDelay
+        log = logger
     }
 
     /// The open disk of a volume, for one more user; each `acquire` that succeeds is paired with one `release`.
@@ -52,8 +58,9 @@ public actor OpenDisks {
             entries[name] = entry
             opening = entry.opening
         } else {
-            opening = Task { [loop, commitDelay] in await OpenDisks.open(place, loop, commitDelay) }
-            entries[name] = Entry(opening: opening, users: 1)
+            let health = DiskHealth(name: VolumeKind.id(name).description, log: log)
+            opening = Task { [loop, commitDelay] in await OpenDisks.open(place, loop, commitDelay, health) }
+            entries[name] = Entry(place: place, opening: opening, users: 1)
         }
         switch await opening.value {
         case .success(let disk): return disk
@@ -66,14 +73,15 @@ public actor OpenDisks {
     /// Opens the disk; if its file is locked, tries again for a while: the ring of a process that has just ended keeps
     /// its files, and with them their locks, for a moment longer.
     private static func open(
-        _ place: VolumePlace, _ loop: StorageLoop, _ commitDelay: Duration
+        _ place: VolumePlace, _ loop: StorageLoop, _ commitDelay: Duration, _ health: DiskHealth
     ) async -> Result<OpenDisk, ImageError> {
         let patience = ContinuousClock.now + .seconds(5)
         while true {
             do throws(ImageError) {
                 return .success(
                     try await OpenDisk.open(
-                        root: place.root, name: place.file, format: place.format, on: loop, commitDelay: commitDelay))
+                        root: place.root, name: place.file, format: place.format, on: loop, commitDelay: commitDelay,
+                        health: health))
             } catch {
                 guard error == .locked, ContinuousClock.now < patience else { return .failure(error) }
             }
@@ -110,6 +118,16 @@ public actor OpenDisks {
         let error = await ending.value
         closing[volume] = nil
         if let error { throw error }
+    }
+
+    /// How the open volumes stand, by name.
+    func conditions() async -> [String: (place: VolumePlace, condition: DiskCondition)] {
+        var found: [String: (place: VolumePlace, condition: DiskCondition)] = [:]
+        for (name, entry) in entries {
+            guard case .success(let disk) = await entry.opening.value else { continue }
+            found[name] = (entry.place, await disk.condition())
+        }
+        return found
     }
 
     /// Makes a volume larger that is open here; false if it is not.

@@ -9,6 +9,7 @@
 #include "thread.h"
 #include "uring.h"
 #include "xattr.h"
+#include "space.h"
 #include "inflate.h"
 
 /// The calling thread's errno. Only the Syscall module reads it.

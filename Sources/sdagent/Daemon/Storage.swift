@@ -22,7 +22,7 @@ struct Storage: Service {
                 """)
             return nil
         }
-        disks = OpenDisks(on: loop)
+        disks = OpenDisks(on: loop, logger: logger)
         server = await TargetServer(on: loop, disks: disks, logger: logger)
     }
 
