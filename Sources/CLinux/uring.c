@@ -46,6 +46,26 @@ sda_ring *sda_ring_create(unsigned entries, unsigned completions, int *error) {
     return ring;
 }
 
+static const int operations[] = {
+    IORING_OP_NOP, IORING_OP_READ, IORING_OP_WRITE, IORING_OP_READ_FIXED, IORING_OP_WRITE_FIXED, IORING_OP_READV,
+    IORING_OP_WRITEV, IORING_OP_FSYNC, IORING_OP_FALLOCATE, IORING_OP_ACCEPT, IORING_OP_RECV, IORING_OP_SEND,
+    IORING_OP_SENDMSG, IORING_OP_SHUTDOWN, IORING_OP_POLL_ADD, IORING_OP_ASYNC_CANCEL,
+};
+
+int sda_ring_probe(void) {
+    int error = 0;
+    sda_ring *ring = sda_ring_create(4, 8, &error);
+    if (!ring) return -error;
+    struct io_uring_probe *probe = io_uring_get_probe_ring(&ring->uring);
+    int result = probe ? 0 : -EOPNOTSUPP;
+    for (unsigned i = 0; i < sizeof operations / sizeof *operations && result == 0; i++) {
+        if (!io_uring_opcode_supported(probe, operations[i])) result = -EOPNOTSUPP;
+    }
+    if (probe) io_uring_free_probe(probe);
+    sda_ring_destroy(ring);
+    return result;
+}
+
 // By hand: liburing 2.3 declares io_uring_enable_rings and does not export it.
 int sda_ring_enable(sda_ring *ring) {
     long result = syscall(__NR_io_uring_register, ring->uring.ring_fd, IORING_REGISTER_ENABLE_RINGS, NULL, 0);

@@ -33,6 +33,12 @@ public struct NetworkNamespace: ~Copyable, Sendable {
     /// The descriptor's number, for IFLA_NET_NS_FD. It stays valid as long as this owner lives.
     public var raw: CInt { descriptor.raw }
 
+    /// Device and inode of the namespace: equal for two descriptors of one.
+    public func identity() throws(Errno) -> [UInt64] {
+        let status = try File.status(descriptor)
+        return [status.device, status.inode]
+    }
+
     /// Runs a blocking call inside the namespace and waits for it.
     ///
     /// - Throws: the errno of thread creation or of setns(2): EPERM without CAP_SYS_ADMIN, EINVAL if the descriptor is
@@ -42,6 +48,25 @@ public struct NetworkNamespace: ~Copyable, Sendable {
         let outcome: Result<Value, Errno> = withoutActuallyEscaping(body) { body in
             let visit = Visit<Value> { () throws(Errno) -> Value in
                 try linuxCall { sda_enter_network_namespace(target) }
+                return body()
+            }
+            return visit.run()
+        }
+        return try outcome.get()
+    }
+}
+
+extension NetworkNamespace {
+    /// Runs a blocking call in a new, empty network namespace and waits for it.
+    ///
+    /// The namespace lives as long as the call and what it leaves open; with it goes whatever was made in it. The
+    /// kernel tidies up behind the caller's back.
+    /// - Throws: the errno of thread creation or of unshare(2): EPERM without CAP_SYS_ADMIN, ENOSPC if the user has
+    ///   too many (user.max_net_namespaces).
+    public static func runInNew<Value: Sendable>(_ body: @Sendable () -> Value) throws(Errno) -> Value {
+        let outcome: Result<Value, Errno> = withoutActuallyEscaping(body) { body in
+            let visit = Visit<Value> { () throws(Errno) -> Value in
+                try linuxCall { sda_new_network_namespace() }
                 return body()
             }
             return visit.run()

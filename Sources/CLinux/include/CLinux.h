@@ -3,6 +3,7 @@
 #define SDA_CLINUX_H
 #include <errno.h>
 #include "crc32c.h"
+#include "filesystem.h"
 #include "namespace.h"
 #include "tun.h"
 #include "events.h"

@@ -6,6 +6,10 @@
 
 typedef struct sda_ring sda_ring;
 
+/// Whether a ring can be made here and knows every operation that is prepared below: 0, or a negated errno;
+/// -EOPNOTSUPP where an operation is lacking.
+int sda_ring_probe(void);
+
 /// One completion: `result` is a count or a negated errno.
 typedef struct {
     uint64_t user_data;

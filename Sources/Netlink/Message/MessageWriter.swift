@@ -96,6 +96,11 @@ public struct AttributeWriter: Sendable {
         endAttribute(start)
     }
 
+    /// An attribute with a fixed wire struct of the kernel, such as `tc_tbf_qopt`.
+    public mutating func attribute<Value: BitwiseCopyable>(_ type: Int, structure value: Value) {
+        withUnsafeBytes(of: value) { attribute(type, bytes: $0) }
+    }
+
     /// An attribute with bytes as they are.
     public mutating func attribute(_ type: Int, bytes payload: some Collection<UInt8>) {
         let start = beginAttribute(type)

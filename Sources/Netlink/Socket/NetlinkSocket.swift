@@ -27,6 +27,9 @@ public struct NetlinkSocket: ~Copyable, @unchecked Sendable {
     private let handle: OpaquePointer
     private var sequence: UInt32 = 1
     private let receiveBuffer: ReceiveBuffer
+    /// Whether the kernel checks dump requests strictly, and so filters dumps itself (NETLINK_GET_STRICT_CHK, Linux
+    /// 4.20); false on sockets of other families.
+    public let isStrict: Bool
     /// Limits of one send: so many acknowledgements fit the receive buffer, so many bytes the send buffer.
     let window: Window
 
@@ -66,7 +69,10 @@ public struct NetlinkSocket: ~Copyable, @unchecked Sendable {
     }
 
     private init(adopting descriptor: consuming Descriptor, _ family: Family) throws(Errno) {
-        let window = try Self.configure(descriptor.raw, family)
+        // An older kernel filters dumps less and answers with more, which every reader here checks.
+        isStrict =
+            family == .route && NetlinkOption.trySet(descriptor.raw, SOL_NETLINK, NETLINK_GET_STRICT_CHK, 1)
+        let window = try Self.configure(descriptor.raw)
         let handle = try Self.wrap(descriptor.raw)
         _ = descriptor.release()
         self.handle = handle
@@ -74,11 +80,9 @@ public struct NetlinkSocket: ~Copyable, @unchecked Sendable {
         receiveBuffer = ReceiveBuffer()
     }
 
-    private static func configure(_ raw: CInt, _ family: Family) throws(Errno) -> Window {
+    private static func configure(_ raw: CInt) throws(Errno) -> Window {
         try NetlinkOption.set(raw, SOL_NETLINK, NETLINK_EXT_ACK, 1)
         try NetlinkOption.set(raw, SOL_NETLINK, NETLINK_CAP_ACK, 1)
-        // Linux 4.20; an older kernel filters dumps less and answers with more, which every reader here checks.
-        if family == .route { NetlinkOption.trySet(raw, SOL_NETLINK, NETLINK_GET_STRICT_CHK, 1) }
         NetlinkOption.growBuffers(raw, bytes: bufferBytes)
         let receive = try NetlinkOption.get(raw, SOL_SOCKET, SO_RCVBUF)
         let send = try NetlinkOption.get(raw, SOL_SOCKET, SO_SNDBUF)
