@@ -26,7 +26,7 @@ enum Arrows {
     /// Parts of the platform that any module may use.
     static let everywhere: Set<String> = ["Glibc", "Swift", "Synchronization", "SystemPackage"]
 
-    private static let kinds: Set<String> = ["Manifest", "Netlink", "Reconcile", "Rules", "Syscall"]
+    private static let kinds: Set<String> = ["Capabilities", "Manifest", "Netlink", "Reconcile", "Rules", "Syscall"]
 
     static let allowed: [String: Set<String>] = [
         // Row 1.
@@ -39,6 +39,7 @@ enum Arrows {
         "IOLoop": ["CLinux", "Collections", "HeapModule", "Syscall"],
         // Row 3.
         "Rules": ["Netlink", "Reconcile"],
+        "Capabilities": ["CNetlink", "Netlink", "Syscall"],
         // Row 4: they never import each other.
         "VSwitch": kinds,
         "VRouter": kinds,
@@ -48,9 +49,9 @@ enum Arrows {
         ],
         // Row 5: knows everything but the C modules, libnftnl and libyaml.
         "sdagent": [
-            "ArgumentParser", "BlockStore", "FoundationEssentials", "HTTPTypes", "Hummingbird", "HummingbirdCore",
-            "IOLoop", "ISCSI", "Logging", "Manifest", "Metrics", "NIOCore", "NIOHTTP1", "NIOPosix", "Netlink",
-            "Reconcile", "Rules", "ServiceLifecycle", "Syscall", "UnixSignals", "VRouter", "VSwitch",
+            "ArgumentParser", "BlockStore", "Capabilities", "FoundationEssentials", "HTTPTypes", "Hummingbird",
+            "HummingbirdCore", "IOLoop", "ISCSI", "Logging", "Manifest", "Metrics", "NIOCore", "NIOHTTP1", "NIOPosix",
+            "Netlink", "Reconcile", "Rules", "ServiceLifecycle", "Syscall", "UnixSignals", "VRouter", "VSwitch",
         ],
     ]
 
