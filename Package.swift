@@ -65,10 +65,12 @@ let package = Package(
 
         // Row 4: the kinds. They never import each other.
         .target(
-            name: "VSwitch", dependencies: ["Capabilities", "Netlink", "Rules", "Syscall", "Reconcile", "Manifest", system],
+            name: "VSwitch",
+            dependencies: ["Capabilities", "Netlink", "Rules", "Syscall", "Reconcile", "Manifest", system],
             swiftSettings: settings),
         .target(
-            name: "VRouter", dependencies: ["Capabilities", "Netlink", "Rules", "Syscall", "Reconcile", "Manifest", system],
+            name: "VRouter",
+            dependencies: ["Capabilities", "Netlink", "Rules", "Syscall", "Reconcile", "Manifest", system],
             swiftSettings: settings),
         .target(
             name: "BlockStore",

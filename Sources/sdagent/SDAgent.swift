@@ -10,10 +10,14 @@ struct SDAgent: AsyncParsableCommand {
         abstract: "One manifest makes a node: switches, routers, volumes, targets and the NICs of VMs.",
         discussion: """
             validate reads a manifest, plan shows what would change, apply makes the node so, run keeps it so, \
-            status says how it stands. Results go to standard output, errors and progress to standard error.
+            status says how it stands, doctor what is in the way. Results go to standard output, errors and progress \
+            to standard error.
             """,
         version: version,
-        subcommands: [ValidateCommand.self, PlanCommand.self, ApplyCommand.self, StatusCommand.self, RunCommand.self])
+        subcommands: [
+            ValidateCommand.self, PlanCommand.self, ApplyCommand.self, StatusCommand.self, DoctorCommand.self,
+            RunCommand.self,
+        ])
 
     static func main() async {
         do {
