@@ -55,6 +55,23 @@ func dataOut(_ length: UInt32, at offset: UInt32, sn: UInt32, tag: UInt32 = .max
         #expect(place == WriteTransfer.Placement(offset: offset, keep: keep), sourceLocation: location)
     }
 
+    @Test func burstsEndWhereTheRoomEnds() throws {
+        // 196 bytes of immediate data would put every burst across the end of the room.
+        var write = try transfer(expected: 65536, immediate: 196)
+        let first = write.nextRequest(upTo: 32768)
+        #expect(first?.offset == 196 && first?.length == 16_384)
+        let second = write.nextRequest(upTo: 32768)
+        #expect(second?.offset == 16_580 && second?.length == 16_188)
+        #expect(write.nextRequest(upTo: 32768) == nil && !write.isIdle)
+        let tags = [first, second].map { $0?.targetTransferTag ?? 0 }
+        try take(&write, dataOut(16_384, at: 196, sn: 0, tag: tags[0], final: true), offset: 196, keep: 16_384)
+        try take(&write, dataOut(16_188, at: 16_580, sn: 0, tag: tags[1], final: true), offset: 16_580, keep: 16_188)
+        #expect(write.isIdle && !write.isComplete && write.fault == nil)
+        #expect(write.nextRequest(upTo: 32768) == nil)
+        let third = write.nextRequest(upTo: 65536)
+        #expect(third?.offset == 32768 && third?.length == 16_384)
+    }
+
     @Test func immediateDataAloneCompletes() throws {
         var write = try transfer(expected: 4096, immediate: 4096)
         #expect(write.isComplete && write.immediateKeep == 4096 && write.residual == .none)

@@ -66,8 +66,6 @@ struct ServedTask {
     /// Offset, in the command's data, of the buffer's first byte; and of the end of what it holds.
     var bufferBase: UInt32 = 0
     var bufferEnd: UInt32 = 0
-    /// End of what R2Ts have asked for.
-    var askedEnd: UInt32 = 0
     /// Requests to the disk that are not answered yet.
     var diskRequests: UInt32 = 0
     /// The step of a command that takes several.

@@ -64,11 +64,10 @@ extension Connection {
             return respond(slot, failing: fault.sense)
         }
         task.pointee.stage = .receives
-        guard let request = write.nextRequest() else { return }
-        if request.offset &+ request.length <= room(of: task) {
+        if write.nextRequest(upTo: room(of: task)) != nil {
             enqueue(slot, .requests)
-        } else if task.pointee.bufferEnd >= task.pointee.askedEnd {
-            // The buffer is full, and nothing more is on its way: it goes to the disk before the next burst comes.
+        } else if write.isIdle {
+            // The buffer is full, to whole blocks: it goes to the disk before the next burst comes.
             run(slot)
         }
     }
@@ -80,11 +79,8 @@ extension Connection {
 
     /// The next burst to ask for, as far as the buffer has room.
     func nextRequest(_ task: UnsafeMutablePointer<ServedTask>) -> WriteTransfer.Request? {
-        guard var write = task.pointee.write, let request = write.nextRequest(),
-            request.offset &+ request.length <= room(of: task)
-        else { return nil }
+        guard var write = task.pointee.write, let request = write.nextRequest(upTo: room(of: task)) else { return nil }
         task.pointee.write = write
-        task.pointee.askedEnd = request.offset &+ request.length
         return request
     }
 

@@ -80,6 +80,8 @@ public struct WriteTransfer: Equatable, Sendable {
     private var r2tDone: UInt32 = 0
     private var nextDataSN: UInt32 = 0
     private var burstEnd: UInt32 = 0
+    /// No burst that is open goes beyond.
+    private var bound: UInt32 = .max
 
     /// Takes the command and its immediate data into account.
     /// - Parameters:
@@ -113,7 +115,7 @@ public struct WriteTransfer: Equatable, Sendable {
 
     /// No Data-Out is outstanding, and all data is here unless there is a `fault`.
     public var isComplete: Bool {
-        !unsolicitedOpen && r2tSent == r2tDone && (arrived == wanted || fault != nil)
+        isIdle && (arrived == wanted || fault != nil)
     }
 
     /// R2T PDUs sent so far: the ExpDataSN of the response.
@@ -160,7 +162,7 @@ public struct WriteTransfer: Equatable, Sendable {
     }
 
     private mutating func keepSolicited(_ data: DataOut) -> Placement {
-        if burstEnd == arrived { burstEnd = arrived &+ min(limits.maxBurst, wanted &- arrived) }
+        if burstEnd == arrived { burstEnd = arrived &+ min(limits.maxBurst, min(wanted, bound) &- arrived) }
         let room = burstEnd &- arrived
         fault = fault ?? disorder(data, offset: arrived)
         if fault == nil, data.dataBytes > room { fault = .burstTooLong }
@@ -180,16 +182,21 @@ public struct WriteTransfer: Equatable, Sendable {
     }
 
     /// The next burst to ask for, if one is left and the initiator may have one more R2T open. Ask until nil.
-    public mutating func nextRequest() -> Request? {
-        guard fault == nil, !unsolicitedOpen, asked < wanted,
+    /// - Parameter end: where the room for data ends: the burst is cut there. It moves only while no R2T is open.
+    public mutating func nextRequest(upTo end: UInt32 = .max) -> Request? {
+        guard fault == nil, !unsolicitedOpen, asked < min(wanted, end),
             r2tSent &- r2tDone < min(limits.maxOutstandingR2T, 255)
         else { return nil }
-        let length = min(limits.maxBurst, wanted - asked)
+        bound = end
+        let length = min(limits.maxBurst, min(wanted, end) - asked)
         let request = Request(r2tSN: r2tSent, targetTransferTag: tag(r2tSent), offset: asked, length: length)
         asked += length
         r2tSent &+= 1
         return request
     }
+
+    /// All that was asked for is here, and no unsolicited data is to come; more may be left to ask for.
+    public var isIdle: Bool { !unsolicitedOpen && r2tSent == r2tDone }
 
     private func tag(_ r2tSN: UInt32) -> UInt32 { tagBase | r2tSN & 0xff }
 }
