@@ -15,6 +15,21 @@ public struct Buffer: Equatable {
     }
 }
 
+/// What one user of a pool has lent, by size class: the pool keeps it from taking what others need.
+public struct BufferShare: Equatable {
+    // Slots by class; few classes, counted without an allocation for each buffer.
+    fileprivate var slots: [Int] = []
+
+    public init() {}
+
+    /// Nothing is lent.
+    public var isEmpty: Bool { slots.allSatisfy { $0 == 0 } }
+
+    fileprivate func count(from index: Int) -> Int {
+        slots.dropFirst(index).reduce(0, +)
+    }
+}
+
 /// The buffers of a loop: slabs of a fixed total, cut into slots by size class. Nothing is allocated later: out of
 /// slots is an answer (nil), and the caller waits.
 ///
@@ -103,6 +118,30 @@ public struct BufferPool {
         return nil
     }
 
+    /// As `take(_:)`, within the user's share: who holds as many slots of that size as are free gets no more.
+    ///
+    /// So one alone gets half of them, whoever comes later finds some, and who has none takes the next. The rule needs
+    /// no number of users.
+    public mutating func take(_ count: Int, of share: inout BufferShare) -> Buffer? {
+        guard let index = slabs.firstIndex(where: { $0.slotBytes >= count }) else { return nil }
+        if share.slots.count < slabs.count { share.slots = [Int](repeating: 0, count: slabs.count) }
+        let held = share.count(from: index)
+        guard held == 0 || held < freeSlots(of: count), let buffer = take(count) else { return nil }
+        share.slots[Int(buffer.place >> 16)] += 1
+        return buffer
+    }
+
+    /// Takes a slot back that was lent within a share.
+    public mutating func give(_ buffer: Buffer, to share: inout BufferShare) {
+        share.slots[Int(buffer.place >> 16)] -= 1
+        give(buffer)
+    }
+
+    /// Bytes of the slots that a share holds.
+    public func bytes(of share: BufferShare) -> Int {
+        zip(slabs, share.slots).reduce(0) { $0 + $1.0.slotBytes * $1.1 }
+    }
+
     /// Takes a slot back.
     public mutating func give(_ buffer: Buffer) {
         let index = Int(buffer.place >> 16)
@@ -117,7 +156,7 @@ public struct BufferPool {
     }
 
     /// Slots of at least `count` bytes that are free.
-    public func freeSlots(of count: Int) -> Int {
+    private func freeSlots(of count: Int) -> Int {
         slabs.reduce(0) { $0 + ($1.slotBytes >= count ? $1.freeCount : 0) }
     }
 

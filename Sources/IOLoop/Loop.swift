@@ -11,6 +11,8 @@ public struct LoopConfiguration: Sendable {
         .init(bytes: 4096, slots: 1024), .init(bytes: 65536, slots: 256), .init(bytes: 262_144, slots: 96),
         .init(bytes: 1_048_576, slots: 48),
     ]
+    /// Buffers that connections receive into, apart from the others: however many stand idle, work finds its own.
+    public var receiveBuffers = BufferPool.Class(bytes: 65536, slots: 1024)
     /// Pin the slabs for the kernel: worth it for direct I/O, and costs their memory from the start.
     public var registersBuffers = false
     /// How long a stopping loop lets operations end by themselves before it cancels them.
@@ -28,6 +30,8 @@ public final class Loop {
     var timers = TimerQueue()
     /// The buffers of everyone on this loop.
     public var buffers: BufferPool
+    /// One for each connection, for as long as it lasts.
+    public var receiveBuffers: BufferPool
     /// Nanoseconds of the monotonic clock when this batch began.
     public private(set) var now: UInt64
     /// Operations in flight, all handlers together.
@@ -57,6 +61,12 @@ public final class Loop {
     init(_ configuration: LoopConfiguration) throws(Errno) {
         ring = try Ring(entries: configuration.entries, completions: configuration.entries * 4)
         buffers = try BufferPool(configuration.buffers)
+        do throws(Errno) {
+            receiveBuffers = try BufferPool([configuration.receiveBuffers])
+        } catch {
+            buffers.destroy()
+            throw error
+        }
         completed = .allocate(capacity: 256)
         now = Self.clock()
         if configuration.registersBuffers { buffers.isRegistered = ring.register(buffers.vectors) }
@@ -65,6 +75,7 @@ public final class Loop {
     deinit {
         handlers.destroy()
         buffers.destroy()
+        receiveBuffers.destroy()
         completed.deallocate()
     }
 

@@ -56,4 +56,48 @@ import Testing
             #expect(await storage.run { $0.buffers.largest } == 65536)
         }
     }
+
+    @Test func nobodyTakesWhatOthersNeed() async throws {
+        var configuration = LoopConfiguration()
+        configuration.buffers = [.init(bytes: 4096, slots: 8), .init(bytes: 65536, slots: 8)]
+        try await withLoop(configuration) { storage in
+            let counts = await storage.run { loop -> [Int] in
+                var counts: [Int] = []
+                for _ in 0..<5 {
+                    var share = BufferShare()
+                    var count = 0
+                    while loop.buffers.take(65536, of: &share) != nil { count += 1 }
+                    counts.append(count)
+                }
+                return counts
+            }
+            // Half of all, half of what is left, and so on; the last finds nothing.
+            #expect(counts == [4, 2, 1, 1, 0])
+        }
+    }
+
+    @Test func whoGivesBackMayTakeAgain() async throws {
+        try await withLoop(small) { storage in
+            await storage.run { loop in
+                var share = BufferShare()
+                guard let first = loop.buffers.take(1, of: &share) else { preconditionFailure("an empty pool") }
+                let second = loop.buffers.take(1, of: &share)
+                #expect(second != nil, "one is held and two are free")
+                #expect(loop.buffers.take(1, of: &share) == nil, "two are held and one is free")
+                #expect(loop.buffers.bytes(of: share) == 8192 && !share.isEmpty)
+                loop.buffers.give(first, to: &share)
+                #expect(loop.buffers.take(1, of: &share) != nil)
+                #expect(loop.buffers.lentBytes == 8192)
+            }
+        }
+    }
+
+    @Test func receiveBuffersAreApart() async throws {
+        try await withLoop(small) { storage in
+            await storage.run { loop in
+                while loop.buffers.take(1) != nil {}
+                #expect(loop.receiveBuffers.take(loop.receiveBuffers.largest) != nil)
+            }
+        }
+    }
 }
