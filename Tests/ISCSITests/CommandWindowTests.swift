@@ -106,4 +106,16 @@ import Testing
         #expect(window.expCmdSN == SerialNumber(first &+ delivered))
         #expect(delivered > 1000)
     }
+
+    @Test func roomThatNoAnswerTellsOfIsNoticed() {
+        var window = CommandWindow(first: 0xffff_fff0)
+        for step in 0..<128 as Range<UInt32> {
+            #expect(window.admit(cmdSN: 0xffff_fff0 &+ step, immediate: false) == .deliver)
+            #expect(!window.isSecretlyOpen, "there is no room, or the initiator knows of some")
+        }
+        window.retire(immediate: false)
+        #expect(window.isSecretlyOpen)
+        #expect(window.tell(statSN: 4) == StatusNumbers(statSN: 4, expCmdSN: 0x70, maxCmdSN: 0x70))
+        #expect(!window.isSecretlyOpen)
+    }
 }

@@ -25,6 +25,8 @@ public struct CommandWindow: Equatable, Sendable {
     public private(set) var expCmdSN: SerialNumber
     /// The last command that the initiator may send. Never goes back.
     public private(set) var maxCmdSN: SerialNumber
+    /// The last MaxCmdSN that the initiator was told.
+    private var toldCmdSN: SerialNumber
     private var immediateCount = 0
     // One bit for each slot, at CmdSN modulo 128.
     private var heldLow: UInt64 = 0
@@ -34,6 +36,8 @@ public struct CommandWindow: Equatable, Sendable {
     public init(first: UInt32) {
         expCmdSN = SerialNumber(first)
         maxCmdSN = SerialNumber(first &+ UInt32(Self.limit - 1))
+        // The login's answers carry it.
+        toldCmdSN = maxCmdSN
     }
 
     /// Judges a command by its number.
@@ -75,6 +79,15 @@ public struct CommandWindow: Equatable, Sendable {
             precondition(maxCmdSN.distance(after: expCmdSN) < Self.limit - 1, "a command ended twice")
             maxCmdSN = maxCmdSN + 1
         }
+    }
+
+    /// The initiator has used up all that it was told of, and there is room: if no answer tells it, it waits for ever.
+    public var isSecretlyOpen: Bool { toldCmdSN < expCmdSN && toldCmdSN < maxCmdSN }
+
+    /// The numbers for a PDU that goes out now: the initiator learns of the room that there is.
+    public mutating func tell(statSN: UInt32) -> StatusNumbers {
+        toldCmdSN = maxCmdSN
+        return numbers(statSN: statSN)
     }
 
     /// The numbers for an answer that carries `statSN`.
