@@ -1,3 +1,4 @@
+import Glibc
 import IOLoop
 import ISCSI
 import Reconcile
@@ -8,8 +9,6 @@ import Testing
 
 /// Ways in which an answer could have been lost, a connection stopped or the server ended: one test for each.
 @Suite struct LostAnswerTests {
-    private static let keys = ["ImmediateData=Yes", "InitialR2T=Yes", "FirstBurstLength=65536"]
-
     private static func read(_ lba: UInt32, _ blocks: UInt16) -> [UInt8] {
         [0x28, 0] + (0..<4).map { UInt8(truncatingIfNeeded: lba >> (24 - 8 * $0)) }
             + [0, UInt8(truncatingIfNeeded: blocks >> 8), UInt8(truncatingIfNeeded: blocks), 0]
@@ -44,6 +43,187 @@ import Testing
             #expect(last?.opcode == 0x3f || last?.opcode == 0x25)
             let again = RawInitiator(port: server.port)
             #expect(again.login(ServedFixture.target)?.header[36] == 0)
+        }
+    }
+
+    // MARK: Units that go, resets of others
+
+    private static let keys = ["ImmediateData=Yes", "InitialR2T=Yes", "FirstBurstLength=65536"]
+
+    /// Logs in and hears the attentions.
+    private static func come(
+        _ server: ServedFixture, _ number: UInt32 = 1, keys: [String] = LostAnswerTests.keys
+    ) throws -> (initiator: RawInitiator, cmdSN: UInt32) {
+        let initiator = RawInitiator(port: server.port)
+        try #require(initiator.login(ServedFixture.target, isid: 0x8000_0000 + number, keys: keys)?.header[36] == 0)
+        var cmdSN: UInt32 = 1
+        try #require(initiator.settle(&cmdSN))
+        return (initiator, cmdSN)
+    }
+
+    private static func waitForTasks(_ server: ServedFixture, _ count: Int) async throws {
+        for _ in 0..<500 {
+            let found = await server.onLoop { $0.connections.values.reduce(0) { $0 + $1.tasks.count } }
+            if found == count { return }
+            try await Task.sleep(for: .milliseconds(10))
+        }
+        Issue.record("there are not \(count) tasks")
+    }
+
+    private static let write: [UInt8] = [0x2a, 0, 0, 0, 0, 0, 0, 0, 128, 0]
+
+    /// CHECK CONDITION, ILLEGAL REQUEST, logical unit not supported.
+    private static func isUnsupported(_ answer: RawInitiator.Answer?) -> Bool {
+        guard let answer, answer.opcode == 0x21, answer.header[3] == 2 else { return false }
+        return answer.data[4] == 5 && answer.data[14] == 0x25
+    }
+
+    @Test func aWriteWhoseUnitGoesInTheMiddleOfItsDataIsAnswered() async throws {
+        try await withServer { server in
+            let (initiator, cmdSN) = try Self.come(server)
+            initiator.sendHalfAWrite(tag: 60, cmdSN: cmdSN)
+            try await Self.waitForTasks(server, 1)
+            await server.onLoop { _ = $0.detach(0, of: ServedFixture.target) }
+            initiator.send([UInt8](repeating: 0x5a, count: 65536 - 10_000))
+            #expect(Self.isUnsupported(initiator.answer()))
+            // The session goes on.
+            initiator.send(initiator.pdu(0x40, tag: 61, [20: .max, 24: cmdSN + 1]))
+            #expect(initiator.answer()?.opcode == 0x20)
+        }
+    }
+
+    @Test func commandsThatWaitForABufferOfAUnitThatGoesAreAnswered() async throws {
+        var configuration = LoopConfiguration()
+        configuration.buffers = [.init(bytes: 1 << 20, slots: 1)]
+        try await withServer(configuration: configuration) { server in
+            let (hog, hogSN) = try Self.come(server, 1)
+            hog.send(hog.command(Self.write, flags: 0xa1, tag: 60, cmdSN: hogSN, expected: 65536))
+            #expect(hog.answer()?.opcode == 0x31)
+            let (reader, readerSN) = try Self.come(server, 2)
+            reader.send(reader.command(Self.read(0, 1), flags: 0xc1, tag: 61, cmdSN: readerSN, expected: 512))
+            let (writer, writerSN) = try Self.come(server, 3)
+            let data = [UInt8](repeating: 1, count: 65536)
+            writer.send(
+                writer.command(Self.write, flags: 0xa1, tag: 62, cmdSN: writerSN, expected: 65536, data: data))
+            try await Self.waitForTasks(server, 3)
+            await server.onLoop { _ = $0.detach(0, of: ServedFixture.target) }
+            #expect(Self.isUnsupported(reader.answer()))
+            #expect(Self.isUnsupported(writer.answer()))
+            #expect(Self.isUnsupported(hog.answer()))
+            try await Self.waitForTasks(server, 0)
+        }
+    }
+
+    @Test func aResetByAnotherIsAnsweredAndItsVictimsHearOfIt() async throws {
+        try await withServer { server in
+            let (waiting, waitingSN) = try Self.come(server, 1)
+            waiting.send(waiting.command(Self.write, flags: 0xa1, tag: 60, cmdSN: waitingSN, expected: 65536))
+            #expect(waiting.answer()?.opcode == 0x31)
+            let (silent, silentSN) = try Self.come(server, 2)
+            silent.sendHalfAWrite(tag: 61, cmdSN: silentSN)
+            try await Self.waitForTasks(server, 2)
+            let (third, thirdSN) = try Self.come(server, 3)
+            // LOGICAL UNIT RESET.
+            third.send(third.pdu(0x42, flags: 0x85, tag: 62, [20: .max, 24: thirdSN]))
+            let done = third.answer()
+            #expect(done?.opcode == 0x22 && done?.header[2] == 0)
+            let told = waiting.answer()
+            #expect(told?.opcode == 0x21 && told?.header[3] == 0x40)
+            silent.send([UInt8](repeating: 0x5a, count: 65536 - 10_000))
+            let late = silent.answer()
+            #expect(late?.opcode == 0x21 && late?.header[3] == 0x40)
+        }
+    }
+
+    @Test func aResetWaitsForTheDiskOfOthers() async throws {
+        try await withServer(isHeld: true) { server in
+            let (victim, victimSN) = try Self.come(server, 1)
+            let data = [UInt8](repeating: 1, count: 65536)
+            victim.send(
+                victim.command(Self.write, flags: 0xa1, tag: 60, cmdSN: victimSN, expected: 65536, data: data))
+            let (other, otherSN) = try Self.come(server, 2)
+            for _ in 0..<500 where await server.heldRequests() == 0 { try await Task.sleep(for: .milliseconds(10)) }
+            other.send(other.pdu(0x42, flags: 0x85, tag: 62, [20: .max, 24: otherSN]))
+            // Answered in its turn: the ping behind it is, the reset is not.
+            other.send(other.pdu(0x40, tag: 63, [20: .max, 24: otherSN + 1]))
+            #expect(other.answer()?.opcode == 0x20)
+            #expect(await server.heldRequests(answer: true) == 1)
+            #expect(other.answer()?.opcode == 0x22)
+            #expect(victim.answer()?.header[3] == 0x40)
+        }
+    }
+
+    @Test func aPreemptionIsAnsweredWhenTheDiskHasComeToRest() async throws {
+        try await withServer(isHeld: true) { server in
+            func reserve(_ action: UInt8, _ tag: UInt32, _ cmdSN: UInt32, _ initiator: RawInitiator, _ keys: [UInt8]) {
+                let block: [UInt8] = [0x5f, action, action == 0 ? 0 : 1, 0, 0, 0, 0, 0, 24, 0]
+                let list = keys + [UInt8](repeating: 0, count: 24 - keys.count)
+                initiator.send(
+                    initiator.command(block, flags: 0xa1, tag: tag, cmdSN: cmdSN, expected: 24, data: list))
+            }
+            let zero = [UInt8](repeating: 0, count: 8)
+            let first = [UInt8](repeating: 0xa1, count: 8)
+            let second = [UInt8](repeating: 0xb2, count: 8)
+            let (victim, victimSN) = try Self.come(server, 1)
+            reserve(0, 50, victimSN, victim, zero + first)
+            #expect(victim.answer()?.header[3] == 0)
+            let (other, otherSN) = try Self.come(server, 2)
+            reserve(0, 51, otherSN, other, zero + second)
+            #expect(other.answer()?.header[3] == 0)
+            let data = [UInt8](repeating: 1, count: 65536)
+            victim.send(
+                victim.command(Self.write, flags: 0xa1, tag: 60, cmdSN: victimSN + 1, expected: 65536, data: data))
+            for _ in 0..<500 where await server.heldRequests() == 0 { try await Task.sleep(for: .milliseconds(10)) }
+            // PREEMPT AND ABORT of the first key.
+            reserve(5, 61, otherSN + 1, other, second + first)
+            other.send(other.pdu(0x40, tag: 62, [20: .max, 24: otherSN + 2]))
+            #expect(other.answer()?.opcode == 0x20, "the ping alone")
+            #expect(await server.heldRequests(answer: true) == 1)
+            let done = other.answer()
+            #expect(done?.opcode == 0x21 && done?.header[3] == 0)
+            #expect(victim.answer()?.header[3] == 0x40)
+        }
+    }
+
+    // MARK: Windows and sessions
+
+    @Test func aWindowThatIsUsedUpInSilenceIsOpenedAgain() async throws {
+        try await withServer { server in
+            let (initiator, cmdSN) = try Self.come(server)
+            // Pings that want no answer and are not immediate: nothing would ever tell of their places in the window.
+            for step in 0..<128 as Range<UInt32> {
+                initiator.send(initiator.pdu(0x00, tag: .max, [20: .max, 24: cmdSN + step]))
+            }
+            let news = initiator.answer()
+            #expect(news?.opcode == 0x20 && news?.number(16) == .max && news?.number(20) == .max)
+            #expect(news?.number(28) == cmdSN + 128 && news?.number(32) == cmdSN + 255)
+            var next = cmdSN + 128
+            #expect(initiator.settle(&next))
+        }
+    }
+
+    @Test func ofTwoThatComeBackAtOnceOneStays() async throws {
+        try await withServer { server in
+            let (old, _) = try Self.come(server)
+            let both = (0..<2).map { _ in RawInitiator(port: server.port) }
+            for _ in 0..<500 where await server.onLoop({ $0.connections.count }) < 3 {
+                try await Task.sleep(for: .milliseconds(10))
+            }
+            // Both are there when the loop looks again.
+            let busy = Task { await server.loop.run { _ in _ = usleep(200_000) } }
+            usleep(50_000)
+            for initiator in both { initiator.sendLogin(ServedFixture.target) }
+            await busy.value
+            let answers = both.map { $0.answer()?.header[36] }
+            #expect(answers.contains(0))
+            #expect(old.receive(1) == nil)
+            let sessions = await server.onLoop { ($0.sessions.count, $0.connections.count) }
+            #expect(sessions.0 == 1)
+            let alive = both.filter { initiator in
+                var cmdSN: UInt32 = 1
+                return initiator.settle(&cmdSN)
+            }
+            #expect(alive.count == 1)
         }
     }
 

@@ -107,13 +107,17 @@ final class RawInitiator {
 
     /// Logs in without authentication, straight to the full feature phase. CmdSN goes on at 1.
     func login(_ target: String, isid: UInt32 = 0x8000_0001, keys: [String] = []) -> Answer? {
+        sendLogin(target, isid: isid, keys: keys)
+        let answer = answer()
+        dataDigest = keys.contains("DataDigest=CRC32C")
+        return answer
+    }
+
+    func sendLogin(_ target: String, isid: UInt32 = 0x8000_0001, keys: [String] = []) {
         let text = ["InitiatorName=iqn.2026-11.org.example:raw", "SessionType=Normal", "TargetName=\(target)"] + keys
         let data = text.flatMap { [UInt8](($0 + "\0").utf8) }
         // T bit, operational stage to full feature phase.
         send(pdu(0x43, flags: 0x87, tag: 1, [8: isid, 24: 1], data: data))
-        let answer = answer()
-        dataDigest = keys.contains("DataDigest=CRC32C")
-        return answer
     }
 
     /// A SCSI command with a ten-byte block.

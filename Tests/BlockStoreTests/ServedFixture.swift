@@ -15,16 +15,55 @@ struct ServedFixture {
     let port: UInt16
     let directory: FilePath
 
+    /// Runs `body` with the registry, on the loop.
+    func onLoop<Value: Sendable>(_ body: @Sendable (TargetRegistry) throws -> Value) async rethrows -> Value {
+        try await loop.run { loop in try body(registry.open(on: loop)) }
+    }
+
+    /// The held disk of LUN 0: how many requests it has; with `answer`, answers them.
+    func heldRequests(answer: Bool = false) async -> Int {
+        await onLoop { registry in
+            guard let disk = registry.targets[Self.target]?.units[0]?.disk as? HeldDisk else { return 0 }
+            let count = disk.count
+            if answer { disk.answer() }
+            return count
+        }
+    }
+
     /// `iscsi://127.0.0.1:PORT/NAME/LUN`
     func url(lun: Int = 0, credentials: String = "") -> String {
         "iscsi://\(credentials)127.0.0.1:\(port)/\(Self.target)/\(lun)"
     }
 }
 
+/// A disk of zeros that answers only when it is told to: for what happens while a disk is at work. Made and used on the
+/// loop.
+final class HeldDisk: Disk {
+    private var held: [(request: DiskRequest, client: DiskClient)] = []
+
+    var count: Int { held.count }
+
+    init(on loop: Loop, length: UInt64) {
+        super.init(on: loop, length: length, isReadOnly: false, granularity: 4096)
+    }
+
+    override func submit(_ request: DiskRequest, for client: DiskClient) {
+        held.append((request, client))
+    }
+
+    /// Answers everything that has come so far.
+    func answer() {
+        let waiting = held
+        held = []
+        for (request, client) in waiting { client.diskCompleted(tag: request.tag, error: nil) }
+    }
+}
+
 /// Starts a server with `disks` of the given sizes, runs `body`, and stops it in any case.
+/// - Parameter isHeld: the disks answer only when they are told to.
 func withServer(
     disks: [UInt64] = [64 << 20], access: TargetAccess = TargetAccess(), limits: ServeLimits = ServeLimits(),
-    configuration: LoopConfiguration = LoopConfiguration(),
+    configuration: LoopConfiguration = LoopConfiguration(), isHeld: Bool = false,
     _ body: (ServedFixture) async throws -> Void
 ) async throws {
     let scratch = try Scratch(in: "/dev/shm")
@@ -42,9 +81,12 @@ func withServer(
             for (number, bytes) in disks.enumerated() {
                 let file = try File.open(directory.appending("disk\(number)"), .createNew(permissions: 0o600))
                 try File.truncate(file, to: bytes)
-                let disk = try RawDisk(
-                    on: loop, file, path: directory.appending("disk\(number)"), isReadOnly: false,
-                    health: DiskHealth(name: "volume/disk\(number)", log: log))
+                let disk: Disk =
+                    isHeld
+                    ? HeldDisk(on: loop, length: bytes)
+                    : try RawDisk(
+                        on: loop, file, path: directory.appending("disk\(number)"), isReadOnly: false,
+                        health: DiskHealth(name: "volume/disk\(number)", log: log))
                 let profile = LogicalUnitProfile(
                     geometry: LogicalUnitGeometry(bytes: bytes), provisioning: .thin, serial: "test\(number)",
                     naa: UInt64(number), targetName: target.name, portalGroupTag: 1)

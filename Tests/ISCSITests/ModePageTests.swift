@@ -14,7 +14,7 @@ import Testing
             00 00 08 00  00 00 02 00  // 2048 blocks of 512 bytes
             01 0a 00 00 00 00 00 00 00 00 00 00
             08 12 04 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00  // WCE
-            0a 0a 02 10 00 00 00 00 ff ff 00 00  // GLTSD, unrestricted reordering
+            0a 0a 02 10 00 40 00 00 ff ff 00 00  // GLTSD, unrestricted reordering, TAS
             1c 0a 08 00 00 00 00 00 00 00 00 00  // DEXCPT
             """)
         #expect(words(script.answer) == words(expected))
@@ -50,7 +50,7 @@ import Testing
         #expect(script.send("1a 08 0a ff ff 00") == .good)
     }
 
-    private static let setProtect = hex("00000000 0a0a0210 08000000 ffff0000")
+    private static let setProtect = hex("00000000 0a0a0210 08400000 ffff0000")
 
     @Test func softwareWriteProtectIsSetAndTold() {
         var script = UnitScript(nexuses: 2)
@@ -58,26 +58,26 @@ import Testing
         #expect(script.send("2a 00 00 00 00 00 00 00 01 00", expected: 512).sense == .writeProtected)
         #expect(script.send("00", from: 1) == .failed(.unitAttention(.modeParametersChanged)))
         _ = script.send("1a 08 0a 00 ff 00")
-        #expect(script.answer == hex("0f 00 90 00 0a 0a 02 10 08 00 00 00 ff ff 00 00"))
+        #expect(script.answer == hex("0f 00 90 00 0a 0a 02 10 08 40 00 00 ff ff 00 00"))
         _ = script.send("1a 08 8a 00 ff 00")
         #expect(script.answer[8] == 0, "the default is unprotected")
-        #expect(script.send("15 10 00 00 10 00", parameters: hex("00000000 0a0a0210 00000000 ffff0000")) == .good)
+        #expect(script.send("15 10 00 00 10 00", parameters: hex("00000000 0a0a0210 00400000 ffff0000")) == .good)
         #expect(script.send("2a 00 00 00 00 00 00 00 01 00", expected: 512).sense == nil)
     }
 
     @Test func settingWhatIsSetTellsNobody() {
         var script = UnitScript(nexuses: 2)
-        #expect(script.send("15 10 00 00 10 00", parameters: hex("00000000 0a0a0210 00000000 ffff0000")) == .good)
+        #expect(script.send("15 10 00 00 10 00", parameters: hex("00000000 0a0a0210 00400000 ffff0000")) == .good)
         #expect(script.send("00", from: 1) == .good)
     }
 
     @Test func theSenseFormatCanBeChosen() {
         var script = UnitScript()
         #expect(!script.server.descriptorSense)
-        let short = hex("0000000000000004 00000000 0a0a0610 00000000 ffff0000")
+        let short = hex("0000000000000004 00000000 0a0a0610 00400000 ffff0000")
         let refused = script.send("55 10 00 00 00 00 00 00 18 00", parameters: short)
         #expect(refused.sense == .invalidParameterField(byte: 6))
-        let right = hex("0000000000000008 00000000 00000200 0a0a0610 00000000 ffff0000")
+        let right = hex("0000000000000008 00000000 00000200 0a0a0610 00400000 ffff0000")
         #expect(script.send("55 10 00 00 00 00 00 00 1c 00", parameters: right) == .good)
         #expect(script.server.descriptorSense)
         script.server.reset()
@@ -86,7 +86,7 @@ import Testing
 
     @Test(arguments: [
         // A bit that cannot be changed, a page that is not there, a length that is not the page's, a subpage.
-        ("00000000 0a0a0210 01000000 ffff0000", Sense.invalidParameterField(byte: 8)),
+        ("00000000 0a0a0210 01400000 ffff0000", Sense.invalidParameterField(byte: 8)),
         ("00000000 08120000 00000000 00000000 00000000 00000000", .invalidParameterField(byte: 6)),
         ("00000000 020a0000 00000000 00000000", .invalidParameterField(byte: 4)),
         ("00000000 0a0b0210 00000000 ffff000000", .invalidParameterField(byte: 5)),

@@ -94,8 +94,9 @@ extension Connection {
     /// Parses what is there, then asks for more. Called again when what it waited for has come.
     func parse() {
         if phase == .login, established != nil {
-            // The initiator may answer the last login response before we hear that it was sent.
-            guard queue.isEmpty else { return }
+            // The initiator may answer the last login response before we hear that it was sent; that there is a session
+            // says that it was made, which may have to wait for the end of an old one.
+            guard session != nil, queue.isEmpty else { return }
             beginFullFeature()
         }
         while phase == .login || phase == .fullFeature {

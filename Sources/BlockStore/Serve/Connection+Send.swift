@@ -57,7 +57,12 @@ extension Connection {
             }
         }
         guard !batch.isEmpty else { return settleBatch() }
+        send()
+    }
+
+    private func send() {
         isSending = true
+        sentAt = loop.now
         batch.send(on: loop, socket.raw, for: self, tag: Tag.send)
     }
 
@@ -66,12 +71,24 @@ extension Connection {
     /// The numbers of an answer that ends something: it uses up a StatSN.
     private func countedNumbers() -> StatusNumbers {
         defer { statSN &+= 1 }
-        return window.numbers(statSN: statSN)
+        return window.tell(statSN: statSN)
+    }
+
+    /// Tells of room in the window that nothing else will tell of, with a NOP-In that wants no answer (RFC 7143 section
+    /// 11.19): where a slot came back without an answer, an initiator that has used up its window would wait for ever.
+    func announceWindow() {
+        guard phase == .fullFeature, !isSending, queue.isEmpty, window.isSecretlyOpen else { return }
+        enqueue(
+            ControlPDU(
+                kind: .nop(
+                    NopIn(
+                        lun: LogicalUnitNumber(raw: 0), initiatorTaskTag: BasicHeader.reservedTag,
+                        targetTransferTag: BasicHeader.reservedTag, numbers: window.numbers(statSN: 0)))))
     }
 
     private func append(_ pdu: ControlPDU) {
         if let immediate = pdu.retires { window.retire(immediate: immediate) }
-        let numbers = pdu.countsStatus ? countedNumbers() : window.numbers(statSN: statSN)
+        let numbers = pdu.countsStatus ? countedNumbers() : window.tell(statSN: statSN)
         pdu.encode(numbers, into: batch.nextHeader)
         batch.append(copying: pdu.data, digests: digests)
         batchItems.append(.control(bytes: pdu.data.count + BasicHeader.size, pdu.sequel))
@@ -101,7 +118,7 @@ extension Connection {
                 guard let request = nextRequest(task) else { return close(slot, .asked(slot)) }
                 ReadyToTransfer(
                     lun: task.pointee.command.lun, initiatorTaskTag: task.pointee.command.initiatorTaskTag,
-                    targetTransferTag: request.targetTransferTag, numbers: window.numbers(statSN: statSN),
+                    targetTransferTag: request.targetTransferTag, numbers: window.tell(statSN: statSN),
                     r2tSN: request.r2tSN, bufferOffset: request.offset, desiredLength: request.length
                 ).encode(into: batch.nextHeader)
                 batch.append(payload: UnsafeRawBufferPointer(start: nil, count: 0), digests: digests)
@@ -133,7 +150,7 @@ extension Connection {
         DataIn(
             final: segment.final, ending: ending, lun: task.pointee.command.lun,
             initiatorTaskTag: task.pointee.command.initiatorTaskTag,
-            numbers: ends ? countedNumbers() : window.numbers(statSN: statSN), dataSN: segment.dataSN,
+            numbers: ends ? countedNumbers() : window.tell(statSN: statSN), dataSN: segment.dataSN,
             bufferOffset: segment.offset
         ).encode(dataBytes: Int(segment.length), into: batch.nextHeader)
         let start = buffer.start + Int(segment.offset - task.pointee.bufferBase)
@@ -177,10 +194,7 @@ extension Connection {
             forgetBatch()
             return close()
         }
-        guard batch.advance(Int(result)) else {
-            isSending = true
-            return batch.send(on: loop, socket.raw, for: self, tag: Tag.send)
-        }
+        guard batch.advance(Int(result)) else { return send() }
         batch.reset()
         settleBatch()
         if !queue.isEmpty { loop.callAtBatchEnd(self) }

@@ -12,7 +12,8 @@ extension Connection {
             if provideBuffer(slot, mayStall: command.dataBytes > 0 || !command.final) {
                 receiveImmediate(slot, basic)
             }
-            if !command.immediate { deliverHeld() }
+            // While the connection waits with the command, those behind it wait too.
+            if !command.immediate, !isStalled { deliverHeld() }
         case .hold(let slot):
             // Unsolicited data of a command that waits would arrive before it begins; nobody sends that.
             guard command.final || !command.writes else {
@@ -119,8 +120,9 @@ extension Connection {
             answer.removeAll(keepingCapacity: true)
         case .failed(let sense):
             fail(task, sense)
-        case .goodAborting(let nexuses):
-            if let unit = task.pointee.unit?.takeUnretainedValue() { abortTasks(of: nexuses, on: unit) }
+        case .goodAborting:
+            // Only a parameter list brings this about (`finishParameters`).
+            fail(task, .invalidOpcode)
         }
     }
 
@@ -164,90 +166,5 @@ extension Connection {
             refuse(.protocolError, pendingHeaderBytes, closing: "\(error)")
             return false
         }
-    }
-
-    /// Lends the task the buffer that it needs. False if it has to wait: the connection with it, when data for the task
-    /// may come unasked.
-    ///
-    /// The connection must not wait while another of its tasks waits for data, which would come behind: then the
-    /// command is turned away, and the initiator tries again.
-    private func provideBuffer(_ slot: UInt16, mayStall: Bool) -> Bool {
-        guard !takeBuffer(slot) else { return true }
-        let task = tasks[slot]
-        if mayStall || !answer.isEmpty {
-            guard !expectsData(besides: slot) else {
-                turnAway(slot, .taskSetFull)
-                return true
-            }
-            // An answer that is made already waits where it is, and the next command with it.
-            incoming = .stalled(slot)
-        } else {
-            waitingForBuffers.append(slot)
-        }
-        task.pointee.stage = .awaitsBuffer
-        loop.callWhenBuffersReturn(self)
-        return false
-    }
-
-    /// Some task holds a buffer and has not all of its data, even if it is at work on the first of it.
-    private func expectsData(besides own: UInt16) -> Bool {
-        tasks.slots.contains { slot in
-            let task = tasks[slot]
-            guard slot != own, task.pointee.stage != .awaitsBuffer, let write = task.pointee.write else { return false }
-            return !write.isComplete
-        }
-    }
-
-    /// Gives a command up that has not begun; its data passes unseen.
-    private func turnAway(_ slot: UInt16, _ status: SCSIStatus) {
-        let task = tasks[slot]
-        task.pointee.status = status
-        task.pointee.work = nil
-        answer.removeAll(keepingCapacity: true)
-        task.pointee.read = ReadTransfer(task.pointee.command, available: 0, limits: transferLimits)
-        guard task.pointee.write != nil else { return }
-        // The same account, of a command that wants nothing: it was opened once without a fault.
-        task.pointee.write = try? WriteTransfer(
-            task.pointee.command, required: 0, limits: transferLimits, tagBase: UInt32(slot) << 8)
-    }
-
-    private func takeBuffer(_ slot: UInt16) -> Bool {
-        let task = tasks[slot]
-        let bytes: UInt32
-        if !answer.isEmpty, task.pointee.work == nil {
-            bytes = UInt32(answer.count)
-        } else if let write = task.pointee.write, write.wanted > 0 {
-            bytes = write.wanted
-        } else {
-            bytes = task.pointee.read.total
-        }
-        guard bytes > 0 else { return true }
-        guard let buffer = loop.buffers.take(min(Int(bytes), loop.buffers.largest)) else { return false }
-        task.pointee.buffer = buffer
-        if !answer.isEmpty, task.pointee.work == nil {
-            buffer.bytes().copyBytes(from: answer)
-            task.pointee.bufferEnd = UInt32(answer.count)
-            answer.removeAll(keepingCapacity: true)
-        }
-        return true
-    }
-
-    /// Buffers have come back to the pool: those who wait for one go on, in their order.
-    func takeReturnedBuffers() {
-        guard phase == .fullFeature else { return }
-        // The connection first: data of those who wait in line would come behind what it waits with.
-        if case .stalled(let slot) = incoming {
-            guard takeBuffer(slot) else { return loop.callWhenBuffersReturn(self) }
-            incoming = .header
-            receiveImmediate(slot, BasicHeader(pendingHeaderBytes))
-            parse()
-        }
-        while let slot = waitingForBuffers.first {
-            if case .stalled = incoming { break }
-            guard takeBuffer(slot) else { break }
-            waitingForBuffers.removeFirst()
-            proceed(slot)
-        }
-        if !waitingForBuffers.isEmpty { loop.callWhenBuffersReturn(self) }
     }
 }

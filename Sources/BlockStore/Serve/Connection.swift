@@ -51,6 +51,8 @@ final class Connection: DiskClient {
     var batchItems: [SentItem] = []
     var settling: [SentItem] = []
     var isSending = false
+    /// When the send in flight began.
+    var sentAt: UInt64 = 0
     var statSN: UInt32 = 0
 
     // The session.
@@ -58,7 +60,15 @@ final class Connection: DiskClient {
     var window = CommandWindow(first: 0)
     var tasks = TaskTable()
     var text: TextExchange?
-    var waitingForBuffers = Deque<UInt16>()
+    /// What its tasks have of the pool.
+    var lent = BufferShare()
+    var waitingForBuffers: [UInt16] = []
+    /// Answers that are made and have no buffer yet.
+    var keptAnswers: [UInt16: [UInt8]] = [:]
+    /// Since when it has not got a buffer that it waits for; and since when it has not read for that.
+    var starvingSince: UInt64 = 0
+    var stalledSince: UInt64 = 0
+    var lookTimer: TimerID?
     var held: [Int: HeldPDU] = [:]
     var heldBytes = 0
     /// Where the command that is being received will be held.
@@ -74,17 +84,32 @@ final class Connection: DiskClient {
         static let send: UInt32 = 2
         static let shutDown: UInt32 = 3
         static let loginDeadline: UInt32 = 4
+        static let look: UInt32 = 5
+    }
+
+    /// The two ends of an accepted socket.
+    struct Ends {
+        let peer: SocketAddress
+        let local: SocketAddress
+
+        /// Makes the socket ready for a connection.
+        /// - Throws: an error if the peer has gone again.
+        init(of socket: CInt) throws(Errno) {
+            try StreamSocket.disableDelay(socket)
+            try StreamSocket.keepAlive(socket, idle: 60, interval: 15, count: 4)
+            try StreamSocket.setPatience(socket, milliseconds: 120_000)
+            peer = try StreamSocket.peerAddress(socket)
+            local = try StreamSocket.localAddress(socket)
+        }
     }
 
     /// - Parameter receiveBuffer: lent to the connection until it ends.
     init(
-        on loop: Loop, _ registry: TargetRegistry, _ portal: Portal, _ socket: consuming Descriptor,
+        on loop: Loop, _ registry: TargetRegistry, _ portal: Portal, _ socket: consuming Descriptor, _ ends: Ends,
         receiveBuffer: Buffer
-    ) throws(Errno) {
-        try StreamSocket.disableDelay(socket.raw)
-        try StreamSocket.keepAlive(socket.raw, idle: 60, interval: 15, count: 4)
-        peer = try StreamSocket.peerAddress(socket.raw)
-        local = try StreamSocket.localAddress(socket.raw)
+    ) {
+        peer = ends.peer
+        local = ends.local
         self.registry = registry
         self.portal = portal
         self.socket = socket
@@ -112,13 +137,17 @@ final class Connection: DiskClient {
     }
 
     override func timerFired(tag: UInt32) {
+        if tag == Tag.look { return lookAround() }
         guard phase == .login else { return }
         registry.log.notice("\(peer): no login within \(registry.limits.loginDeadline)")
         close()
     }
 
     override func batchEnded() {
+        announceWindow()
         if !isSending { flush() }
+        // It may have waited for a buffer, or for answers to go.
+        if !isReceiving { parse() }
     }
 
     override func buffersReturned() {
@@ -158,7 +187,7 @@ final class Connection: DiskClient {
         guard phase == .closing, operationsInFlight == completing, tasks.isEmpty, !hasEnded else { return }
         hasEnded = true
         if case .data(let sink) = incoming { sink.collected?.deallocate() }
-        loop.buffers.give(receiveBuffer)
+        loop.receiveBuffers.give(receiveBuffer)
         registry.connectionEnded(self)
         session = nil
         let endings = self.endings

@@ -1,3 +1,4 @@
+internal import IOLoop
 internal import ISCSI
 internal import Logging
 internal import Syscall
@@ -89,7 +90,10 @@ extension Connection {
     }
 
     private func perform(_ request: NopOut, _ data: UnsafeRawBufferPointer) {
-        guard request.wantsAnswer else { return window.retire(immediate: request.immediate) }
+        guard request.wantsAnswer else {
+            window.retire(immediate: request.immediate)
+            return loop.callAtBatchEnd(self)
+        }
         let limit = Int(established?.maxSendDataSegment ?? 8192)
         let echo = UnsafeRawBufferPointer(rebasing: data.prefix(limit))
         enqueue(

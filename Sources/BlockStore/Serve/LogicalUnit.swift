@@ -60,7 +60,8 @@ final class LogicalUnit {
             Sense(.dataProtect, .spaceAllocationFailed)
         case .readOnlyFileSystem, .permissionDenied:
             .writeProtected
-        case .noMemory, .resourceTemporarilyUnavailable:
+        // Nothing is wrong with the disk: the initiator tries again.
+        case .noMemory, .resourceTemporarilyUnavailable, .interrupted, .canceled:
             Sense(.abortedCommand, .noAdditionalSense)
         default:
             Sense(.mediumError, writing ? .writeError : .unrecoveredReadError)

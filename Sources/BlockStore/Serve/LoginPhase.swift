@@ -19,17 +19,20 @@ extension Connection {
             enqueue(ControlPDU(kind: .login(response), sequel: .closes))
         case .established(let response, let text, let parameters):
             established = parameters
-            let answer = ControlPDU(kind: .login(response), data: text, sequel: .establishes)
-            guard !parameters.isDiscovery, let old = registry.sessions[parameters.identity] else {
-                return enter(parameters, answer)
-            }
-            // Session reinstatement (RFC 7143 section 6.3.5): the old session's tasks come to rest first.
-            registry.log.info("\(peer): \(parameters.initiatorName) comes back; its old session ends")
-            old.connection.endings.append { [self] in
-                if phase == .login { enter(parameters, answer) }
-            }
-            old.connection.close()
+            takeOver(parameters, ControlPDU(kind: .login(response), data: text, sequel: .establishes))
         }
+    }
+
+    /// Session reinstatement (RFC 7143 section 6.3.5): the tasks of an old session of the same initiator come to rest
+    /// first. Several may wait for that; each but the last to enter is then an old session itself.
+    private func takeOver(_ parameters: SessionParameters, _ answer: ControlPDU) {
+        guard phase == .login else { return }
+        guard !parameters.isDiscovery, let old = registry.sessions[parameters.identity] else {
+            return enter(parameters, answer)
+        }
+        registry.log.info("\(peer): \(parameters.initiatorName) comes back; its old session ends")
+        old.connection.endings.append { [self] in takeOver(parameters, answer) }
+        old.connection.close()
     }
 
     /// Makes the session and answers.

@@ -63,7 +63,7 @@ final class Portal: LoopHandler {
         // What has just been closed still counts for a moment, within a bound.
         guard hasRoom,
             connectionCount < limits.connectionsPerPortal + limits.unauthenticated,
-            let buffer = loop.buffers.take(65536)
+            let buffer = loop.receiveBuffers.take(loop.receiveBuffers.largest)
         else {
             // The socket closes with its owner: the initiator comes back.
             if let count = refusals.note(at: loop.now) {
@@ -72,11 +72,12 @@ final class Portal: LoopHandler {
             return
         }
         do throws(Errno) {
-            registry.add(try Connection(on: loop, registry, self, socket, receiveBuffer: buffer))
+            let ends = try Connection.Ends(of: socket.raw)
+            registry.add(Connection(on: loop, registry, self, socket, ends, receiveBuffer: buffer))
             connectionCount += 1
         } catch {
             // The peer has gone again.
-            loop.buffers.give(buffer)
+            loop.receiveBuffers.give(buffer)
         }
     }
 

@@ -43,6 +43,8 @@ struct ServedTask {
     var isRetired = false
     /// It answers nothing any more, and ends when nothing works for it.
     var isAborted = false
+    /// Its status is settled from without: it answers with that as soon as the disk lets it, whatever data may come.
+    var isTerminated = false
 
     /// Data of it did not arrive whole; it fails when the burst has ended.
     var hasLostData = false
@@ -66,6 +68,8 @@ struct ServedTask {
     /// Offset, in the command's data, of the buffer's first byte; and of the end of what it holds.
     var bufferBase: UInt32 = 0
     var bufferEnd: UInt32 = 0
+    /// When, by the loop's time, it got its buffer or a segment of its data, or asked for more.
+    var movedAt: UInt64 = 0
     /// Requests to the disk that are not answered yet.
     var diskRequests: UInt32 = 0
     /// The step of a command that takes several.
@@ -136,6 +140,14 @@ struct TaskTable {
             let task = tasks + Int(slot)
             return task.pointee.command.initiatorTaskTag == initiatorTaskTag && !task.pointee.isAborted
                 && !task.pointee.isRetired
+        }
+    }
+
+    /// The slot of a task with that tag that was aborted and has not come to rest.
+    func findAborted(_ initiatorTaskTag: UInt32) -> UInt16? {
+        used.first { slot in
+            let task = tasks + Int(slot)
+            return task.pointee.command.initiatorTaskTag == initiatorTaskTag && task.pointee.isAborted
         }
     }
 

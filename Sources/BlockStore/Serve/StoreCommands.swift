@@ -154,7 +154,9 @@ extension Connection {
         let task = tasks[slot]
         let count = Int(task.pointee.bufferEnd)
         let bytes = UnsafeRawBufferPointer(start: task.pointee.buffer?.start, count: count)
-        apply(unit.server.finish(work, parameters: bytes, nexus: task.pointee.nexus), to: task)
+        let dispatch = unit.server.finish(work, parameters: bytes, nexus: task.pointee.nexus)
+        if case .goodAborting(let nexuses) = dispatch { return endPreempting(slot, nexuses, on: unit) }
+        apply(dispatch, to: task)
         enqueue(slot, .response)
     }
 

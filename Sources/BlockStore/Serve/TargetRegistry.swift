@@ -14,6 +14,11 @@ struct ServeLimits: Sendable {
     /// How long tasks may take to end before their connections are cut, and how long after that before their unit is
     /// given up.
     var drain: Duration = .seconds(5)
+    /// How long a connection may wait for a buffer without reading what comes behind: well below the five seconds
+    /// within which initiators want their pings answered.
+    var deafness: Duration = .seconds(2)
+    /// How long a peer may keep buffers without fetching or sending what they are for, while another waits for one.
+    var stall: Duration = .seconds(5)
 }
 
 /// A target as it is served: its units, who may come, where it is found. Owned by the registry.
@@ -109,6 +114,17 @@ final class TargetRegistry {
         }
         connection.close()
         return true
+    }
+
+    /// Shows out the connection that holds most of what others wait for, among those whose initiators have fallen
+    /// silent. A frozen machine must not take the disks of all others with it; its initiator comes back.
+    func closeStuck(besides waiting: Connection) {
+        let stuck = connections.values.filter { $0 !== waiting && $0.isStuck(for: limits.stall) }
+        guard let chosen = stuck.max(by: { loop.buffers.bytes(of: $0.lent) < loop.buffers.bytes(of: $1.lent) }) else {
+            return
+        }
+        let bytes = loop.buffers.bytes(of: chosen.lent)
+        chosen.fail("it has kept \(bytes >> 10) KiB of buffers for \(limits.stall) without a move, and others wait")
     }
 
     func connectionEnded(_ connection: Connection) {

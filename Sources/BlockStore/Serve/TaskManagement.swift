@@ -2,6 +2,9 @@ internal import ISCSI
 
 /// Task management (RFC 7143 section 11.5): every function is answered only when the tasks it concerns have come to
 /// rest, so that nothing of them is written afterwards.
+///
+/// Tasks of the nexus that asks end without a word. Those of others end with the status TASK ABORTED, as the TAS bit of
+/// the control mode page says (SAM-5 section 5.6): their initiators would wait for nothing otherwise.
 extension Connection {
     func perform(_ request: TaskManagementRequest) {
         if let refusal = request.refusal { return answer(request, refusal) }
@@ -27,7 +30,8 @@ extension Connection {
     }
 
     private func abortTask(_ request: TaskManagementRequest) {
-        guard let slot = tasks.find(request.referencedTaskTag), tasks[slot].pointee.command.lun == request.lun else {
+        let found = tasks.find(request.referencedTaskTag) ?? tasks.findAborted(request.referencedTaskTag)
+        guard let slot = found, tasks[slot].pointee.command.lun == request.lun else {
             // A task that has not come yet must not run when it comes; on one connection it cannot come any more
             // unless it is ahead of the request, and then it counts as aborted (section 11.5.5).
             let ahead = SerialNumber(request.refCmdSN).distance(after: window.expCmdSN)
@@ -42,12 +46,11 @@ extension Connection {
         let quiesce = Quiesce { [self] in answer(request, .complete) }
         let sessions = session?.target.map { registry.sessions(of: $0) } ?? []
         for other in sessions {
-            let own = other === session
-            // ABORT TASK SET concerns the own nexus only; the others everyone's tasks.
-            guard own || request.function != .abortTaskSet else { continue }
-            let aborted = other.connection.abortTasks(on: link.unit, quiesce)
-            if !own, aborted, request.function == .clearTaskSet, let nexus = other.unit(link.unit.number)?.nexus {
-                link.unit.server.raise(.commandsCleared, for: nexus)
+            if other === session {
+                abortTasks(on: link.unit, quiesce)
+            } else if request.function != .abortTaskSet {
+                // ABORT TASK SET concerns the own nexus only; the others everyone's tasks.
+                other.connection.terminateTasks(on: link.unit, quiesce)
             }
         }
         if request.function == .logicalUnitReset { link.unit.server.reset() }
@@ -70,28 +73,41 @@ extension Connection {
                     sequel: .closes))
         }
         for other in sessions {
-            for unit in target.units.values { _ = other.connection.abortTasks(on: unit, quiesce) }
+            for unit in target.units.values {
+                if other === session {
+                    abortTasks(on: unit, quiesce)
+                } else {
+                    other.connection.terminateTasks(on: unit, quiesce)
+                }
+            }
         }
         for unit in target.units.values { unit.server.reset() }
         quiesce.begin()
     }
 
-    /// Aborts this connection's tasks on a unit. True if there were any.
-    func abortTasks(on unit: LogicalUnit, _ quiesce: Quiesce?) -> Bool {
-        var found = false
+    /// Aborts this connection's tasks on a unit.
+    private func abortTasks(on unit: LogicalUnit, _ quiesce: Quiesce) {
         for slot in tasks.slots where tasks.contains(slot) && tasks[slot].pointee.isOn(unit) {
-            found = true
             abort(slot, quiesce)
         }
-        return found
     }
 
-    /// PREEMPT AND ABORT: the tasks of these nexuses of the unit end.
-    func abortTasks(of nexuses: [Int], on unit: LogicalUnit) {
-        guard let target = session?.target else { return }
-        for other in registry.sessions(of: target) {
-            guard let link = other.unit(unit.number), nexuses.contains(link.nexus) else { continue }
-            _ = other.connection.abortTasks(on: unit, nil)
+    /// Another nexus has this connection's tasks on a unit aborted.
+    private func terminateTasks(on unit: LogicalUnit, _ quiesce: Quiesce) {
+        for slot in tasks.slots where tasks.contains(slot) && tasks[slot].pointee.isOn(unit) {
+            terminate(slot, .taskAborted, nil, quiesce)
         }
+    }
+
+    /// PREEMPT AND ABORT: the tasks of these nexuses of the unit end, and the command with the last of them: whoever
+    /// has its answer relies on nothing of them being written any more.
+    func endPreempting(_ slot: UInt16, _ nexuses: [Int], on unit: LogicalUnit) {
+        tasks[slot].pointee.diskRequests += 1
+        let quiesce = Quiesce { [self] in diskAnswered(slot, nil) }
+        for other in session?.target.map({ registry.sessions(of: $0) }) ?? [] {
+            guard let link = other.unit(unit.number), nexuses.contains(link.nexus) else { continue }
+            other.connection.terminateTasks(on: unit, quiesce)
+        }
+        quiesce.begin()
     }
 }

@@ -30,6 +30,8 @@ enum ModePage: UInt8, CaseIterable {
             page[2] = 0x02 | (settings.descriptorSense ? 0x04 : 0)
             page[3] = 0x10
             page[4] = settings.writeProtect ? 0x08 : 0
+            // TAS: a command that another nexus has aborted ends with TASK ABORTED, not in silence.
+            page[5] = 0x40
             // BUSY TIMEOUT PERIOD: unlimited.
             page[8] = 0xff
             page[9] = 0xff

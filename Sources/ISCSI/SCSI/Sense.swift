@@ -144,7 +144,6 @@ public enum AdditionalSense: UInt16, Sendable {
     case reservationsReleased = 0x2a04
     case registrationsPreempted = 0x2a05
     case capacityDataHasChanged = 0x2a09
-    case commandsClearedByAnotherInitiator = 0x2f00
     case thinProvisioningSoftThresholdReached = 0x3807
     case savingParametersNotSupported = 0x3900
     case mediumNotPresent = 0x3a00

@@ -8,7 +8,6 @@ public enum UnitAttention: UInt8, Sendable, CaseIterable {
     case reservationsPreempted
     case reservationsReleased
     case registrationsPreempted
-    case commandsCleared
     case modeParametersChanged
     case capacityChanged
     case inquiryDataChanged
@@ -24,7 +23,6 @@ public enum UnitAttention: UInt8, Sendable, CaseIterable {
         case .reservationsPreempted: .reservationsPreempted
         case .reservationsReleased: .reservationsReleased
         case .registrationsPreempted: .registrationsPreempted
-        case .commandsCleared: .commandsClearedByAnotherInitiator
         case .modeParametersChanged: .modeParametersChanged
         case .capacityChanged: .capacityDataHasChanged
         case .inquiryDataChanged: .inquiryDataHasChanged
