@@ -30,7 +30,7 @@ import Testing
             #expect(initiator.login(ServedFixture.target)?.header[36] == 0)
             var cmdSN: UInt32 = 1
             #expect(initiator.settle(&cmdSN))
-            // More than the kernel takes at once, and while that is being sent a read together with a PDU that costs
+            // More than the kernel takes at once; while that is being sent, a read together with a PDU that costs
             // the session: its last word comes before the read's data in the queue, and both go in one send.
             initiator.send(
                 initiator.command(Self.read(0, 16384), flags: 0xc1, tag: 80, cmdSN: cmdSN, expected: 8 << 20))

@@ -43,8 +43,8 @@ final class HeldDisk: Disk {
 
     var count: Int { held.count }
 
-    init(on loop: Loop, length: UInt64) {
-        super.init(on: loop, length: length, isReadOnly: false, granularity: 4096)
+    init(on loop: Loop, length: UInt64, health: DiskHealth) {
+        super.init(on: loop, length: length, isReadOnly: false, granularity: 4096, health: health)
     }
 
     override func submit(_ request: DiskRequest, for client: DiskClient) {
@@ -81,12 +81,12 @@ func withServer(
             for (number, bytes) in disks.enumerated() {
                 let file = try File.open(directory.appending("disk\(number)"), .createNew(permissions: 0o600))
                 try File.truncate(file, to: bytes)
+                let health = DiskHealth(name: "volume/disk\(number)", log: log)
                 let disk: Disk =
                     isHeld
-                    ? HeldDisk(on: loop, length: bytes)
+                    ? HeldDisk(on: loop, length: bytes, health: health)
                     : try RawDisk(
-                        on: loop, file, path: directory.appending("disk\(number)"), isReadOnly: false,
-                        health: DiskHealth(name: "volume/disk\(number)", log: log))
+                        on: loop, file, path: directory.appending("disk\(number)"), isReadOnly: false, health: health)
                 let profile = LogicalUnitProfile(
                     geometry: LogicalUnitGeometry(bytes: bytes), provisioning: .thin, serial: "test\(number)",
                     naa: UInt64(number), targetName: target.name, portalGroupTag: 1)

@@ -1,3 +1,4 @@
+import Logging
 import Glibc
 import IOLoop
 import ISCSI
@@ -75,7 +76,7 @@ import Testing
         try ImageCreate.qcow2(path, ImageCreate.Plan(size: bytes))
         let open = try await OpenDisk.open(
             root: server.directory, name: "image.qcow2", format: .qcow2, on: server.loop,
-            commitDelay: .milliseconds(50))
+            commitDelay: .milliseconds(50), health: DiskHealth(name: "volume/image", log: Logger(label: "test")))
         await server.loop.run { loop in
             let registry = server.registry.open(on: loop)
             guard let target = registry.targets[ServedFixture.target] else { return }

@@ -92,7 +92,8 @@ struct OverlayLinkTests {
             ] { #expect(shown.contains(words), "\(words) in \(shown)") }
 
             try await space.run(
-                "bridge", "fdb", "add", "\(other)", "dev", "vx", "dst", "192.0.2.13", "port", "4790", "vni", "7", "self")
+                "bridge", "fdb", "add", "\(other)", "dev", "vx", "dst", "192.0.2.13", "port", "4790", "vni", "7", "self"
+            )
             try await space.run(
                 "bridge", "fdb", "add", "02:00:00:00:00:09", "dev", "vx", "dst", "192.0.2.13", "self", "extern_learn")
             let odd = try #require(try socket.forwardingEntries(of: vxlan).first { $0.mac == other })
