@@ -122,10 +122,13 @@ final class Launcher: Sendable {
             let count = recv(socket, &piece, piece.count, 0)
             if count < 0, errno == EINTR { continue }
             guard count > 0 else { break }
-            rest += piece.prefix(count)
-            guard let end = rest.lastIndex(of: UInt8(ascii: "\n")) else { continue }
-            for line in rest[..<end].split(separator: UInt8(ascii: "\n")) { hear(line) }
-            rest = Data(rest[(end + 1)...])
+            var new = piece[..<count]
+            while let end = new.firstIndex(of: UInt8(ascii: "\n")) {
+                hear(rest + new[..<end])
+                rest = Data()
+                new = new[(end + 1)...]
+            }
+            rest += new
         }
         let listeners = state.withLock { state in
             state.isGone = true

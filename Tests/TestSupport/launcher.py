@@ -112,6 +112,8 @@ def tidy():
 
 
 os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+# The thread that has started this process may keep signals from itself, which children would inherit.
+signal.pthread_sigmask(signal.SIG_SETMASK, [])
 # In a group of its own, and deaf to what ends the test process: it has to stay a moment longer.
 os.setsid()
 for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
