@@ -247,14 +247,17 @@ struct ProgramTests {
             try node.place.write(Self.text)
             try node.place.state.prepare()
             let first = try #require(try Held(node.place.state))
-            async let second = node.sdagent("apply")
-            try await Task.sleep(for: .seconds(1))
-            #expect(try await node.namespace.attempt("ip", "link", "show", "blue").succeeded == false)
-            first.release()
-            let result = try await second
-            #expect(result.code == 0)
-            let own = ProcessInfo.processInfo.processIdentifier
-            #expect(result.error == "sdagent: process \(own) is changing this node; waiting up to 10 s …\n")
+            let log = node.place.folder + "/second.log"
+            let second = try await RunningCommand.with(node.line(["apply"]), log: log) { second in
+                let own = ProcessInfo.processInfo.processIdentifier
+                let said = "sdagent: process \(own) is changing this node; waiting up to 10 s …\n"
+                try await Self.wait { try String(contentsOfFile: log, encoding: .utf8) == said }
+                #expect(try await node.namespace.attempt("ip", "link", "show", "blue").succeeded == false)
+                first.release()
+                return try await second.isGone(within: 60)
+            }
+            #expect(second.value && second.end == .exited(0))
+            #expect(try await node.namespace.attempt("ip", "link", "show", "blue").succeeded)
         }
     }
 

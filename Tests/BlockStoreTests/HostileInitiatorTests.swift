@@ -126,7 +126,7 @@ import Testing
         limits.loginDeadline = .milliseconds(50)
         try await withServer(limits: limits) { server in
             let idle = RawInitiator(port: server.port)
-            #expect(idle.receive(1) == nil)
+            #expect(idle.isShownOut())
         }
     }
 
@@ -139,7 +139,7 @@ import Testing
             let newcomer = RawInitiator(port: server.port)
             #expect(newcomer.login(ServedFixture.target, isid: 0x8000_0002)?.header[36] == 0)
             // The oldest have gone, the younger stay.
-            for stranger in strangers.prefix(7) { #expect(stranger.receive(1) == nil) }
+            for stranger in strangers.prefix(7) { #expect(stranger.isShownOut()) }
             let count = await server.loop.run { loop in server.registry.open(on: loop).strangers.count }
             #expect(count == limit - 1)
             var cmdSN: UInt32 = 1
@@ -156,7 +156,7 @@ import Testing
             let second = RawInitiator(port: server.port, from: 3)
             let newcomer = RawInitiator(port: server.port, from: 4)
             #expect(newcomer.login(ServedFixture.target, isid: 0x8000_0002)?.header[36] == 0)
-            #expect(first.receive(1) == nil)
+            #expect(first.isShownOut())
             #expect(slow.login(ServedFixture.target, isid: 0x8000_0003)?.header[36] == 0)
             #expect(second.login(ServedFixture.target, isid: 0x8000_0004)?.header[36] == 0)
         }
@@ -171,9 +171,9 @@ import Testing
             let idle = RawInitiator(port: server.port)
             let newcomer = RawInitiator(port: server.port)
             #expect(newcomer.login(ServedFixture.target, isid: 0x8000_0002)?.header[36] == 0)
-            #expect(idle.receive(1) == nil)
+            #expect(idle.isShownOut())
             // All have logged in: there is no more room.
-            #expect(RawInitiator(port: server.port).receive(1) == nil)
+            #expect(RawInitiator(port: server.port).isShownOut())
             var cmdSN: UInt32 = 1
             #expect(known.settle(&cmdSN))
         }

@@ -1,7 +1,7 @@
 import Glibc
 import ISCSI
 
-/// An initiator of a test's own on a plain socket, which sends what no real one would. Every wait ends after five
+/// An initiator of a test's own on a plain socket, which sends what no real one would. Every wait ends after twenty
 /// seconds.
 final class RawInitiator {
     /// A PDU as it came from the target.
@@ -31,7 +31,7 @@ final class RawInitiator {
         }
         Self.with(0x7f00_0000 | host, port: 0) { _ = bind(socket, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) }
         Self.with(0x7f00_0001, port: port) { _ = connect(socket, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) }
-        var time = timeval(tv_sec: 5, tv_usec: 0)
+        var time = timeval(tv_sec: 20, tv_usec: 0)
         setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &time, socklen_t(MemoryLayout<timeval>.size))
         setsockopt(socket, SOL_SOCKET, SO_SNDTIMEO, &time, socklen_t(MemoryLayout<timeval>.size))
     }
@@ -61,18 +61,31 @@ final class RawInitiator {
         return true
     }
 
-    /// Exactly `count` bytes; nil when the target closes, or says nothing for five seconds.
+    /// Exactly `count` bytes; nil when the target closes, or says nothing for too long.
     func receive(_ count: Int) -> [UInt8]? {
         var bytes = [UInt8](repeating: 0, count: count)
         var done = 0
         while done < count {
-            let got = bytes.withUnsafeMutableBytes { recv(socket, $0.baseAddress.map { $0 + done }, count - done, 0) }
-            // The end of a tool that another test runs interrupts a wait with a bound.
-            if got < 0, errno == EINTR { continue }
+            let got = receive(into: &bytes[done...])
             guard got > 0 else { return nil }
             done += got
         }
         return bytes
+    }
+
+    /// Waits for the target to close, with nothing more to say.
+    func isShownOut() -> Bool {
+        var byte: ArraySlice<UInt8> = [0]
+        let got = receive(into: &byte)
+        return got == 0 || got < 0 && errno == ECONNRESET
+    }
+
+    private func receive(into bytes: inout ArraySlice<UInt8>) -> Int {
+        while true {
+            let got = bytes.withUnsafeMutableBytes { recv(socket, $0.baseAddress, $0.count, 0) }
+            // A signal interrupts a wait with a bound.
+            if got >= 0 || errno != EINTR { return got }
+        }
     }
 
     /// The next PDU.

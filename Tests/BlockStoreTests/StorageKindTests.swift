@@ -126,14 +126,15 @@ struct StorageKindTests {
         try await node.apply(Self.two)
         let place = try #require(VolumeKind.place(of: "data", node.desired(Self.two)))
         let path = node.pool("fast").appending("data.qcow2")
-        let releasing = Task { [held = try ImageFile(path, .write)] in
-            try await Task.sleep(for: .milliseconds(300))
-            withExtendedLifetime(held) {}
-        }
+        let held = try ImageFile(path, .write)
         #expect(throws: ImageError.locked) { try ImageFile(path, .write) }
+        // On a thread of its own: those that run tasks may all be waiting for something else.
+        Thread.detachNewThread {
+            Thread.sleep(forTimeInterval: 0.3)
+            #expect(throws: Never.self) { try held.unlock() }
+        }
         let disk = try await disks.acquire(place)
         #expect(await disk.run { $0.length } == 1 << 30)
-        try await releasing.value
         try await disks.release("data")
         await loop.stop()
     }

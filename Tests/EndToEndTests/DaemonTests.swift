@@ -52,6 +52,7 @@ struct DaemonTests {
         try await AgentNode.with(Self.base) { node in
             try await node.withDaemon { _ in
                 #expect(try await node.isConverged())
+                #expect(try await node.space.settle())
                 let before = try await steady(node)
                 try await output(of: node.space.inside(words))
                 let isRepaired = try await eventually(within: 15) { try await steady(node) == before }
@@ -91,6 +92,7 @@ struct DaemonTests {
             try await alice.run("ping", "-c", "1", "-W", "5", "10.10.0.21")
             #expect(try await node.terminate(daemon))
         }
+        #expect(try await node.space.settle())
         let before = try await node.picture()
         // Any change at all, even one that is taken back, would be a line of one of the two.
         let links = node.directory.file("ip-monitor")

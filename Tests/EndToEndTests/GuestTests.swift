@@ -31,7 +31,7 @@ struct GuestTests {
         """
     }
 
-    @Test(.timeLimit(.minutes(5)))
+    @Test(.timeLimit(.minutes(10)))
     func aGuestUsesItsNetworkAndItsDiskWhileDaemonsComeAndGo() async throws {
         try await output(of: ["\(AgentNode.checkout)/guest/build"], seconds: 240)
         try await AgentNode.with("{}") { node in
@@ -149,9 +149,8 @@ struct Guest: Sendable {
     }
 
     func start(tap: String, mac: String) async throws {
-        try await output(
-            of: words("start", ["--netns", node.space.name, "--tap", "\(tap),mac=\(mac)", "--life", "280"]),
-            seconds: 120)
+        let network = ["--netns", node.space.name, "--tap", "\(tap),mac=\(mac)"]
+        try await output(of: words("start", network + ["--boot", "180", "--life", "580"]), seconds: 200)
     }
 
     /// Runs a script that must succeed, and returns what it printed.

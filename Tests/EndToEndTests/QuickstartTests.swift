@@ -69,7 +69,7 @@ struct QuickstartTests {
             ] {
                 try await output(of: node.space.inside(words))
             }
-            #expect(try await eventually(within: 10) { try await !node.picture().contains("tentative") })
+            #expect(try await node.space.settle())
             let before = try await node.picture()
             if withDaemon {
                 try await node.withDaemon { _ in

@@ -14,6 +14,7 @@ struct RefusalTests {
     @Test func anInvalidManifestChangesNothingAndNamesEveryMistake() async throws {
         try await AgentNode.with(Self.good) { node in
             try await node.apply()
+            #expect(try await node.space.settle())
             let before = try await node.picture()
             try node.write(
                 """

@@ -43,6 +43,21 @@ public struct TestNamespace: Sendable {
         try await command(inside(words), seconds: seconds)
     }
 
+    /// Waits until every IPv6 address inside has its local route, for at most 20 s.
+    ///
+    /// The kernel adds it, and the anycast address of a forwarding link, from a queue of its own when it has found that
+    /// the address is nobody else's, or need not look (net/ipv6/addrconf.c, addrconf_dad_work).
+    /// - Returns: whether they have.
+    public func settle() async throws -> Bool {
+        try await eventually(within: 20) {
+            let words = try await run("ip", "-6", "-oneline", "address").split(whereSeparator: \.isWhitespace)
+            let routes = try await run("ip", "-6", "route", "show", "table", "local")
+            return zip(words, words.dropFirst()).allSatisfy { word, next in
+                word != "inet6" || routes.contains("local \(next.prefix { $0 != "/" }) dev ")
+            }
+        }
+    }
+
     /// The words of a command that runs inside.
     public func inside(_ words: [String]) -> [String] { ["nsenter", "--net=/run/netns/\(name)"] + words }
 }

@@ -70,6 +70,7 @@ struct LifeTests {
         try await Site.with { site in
             let applied = try await site.apply(TrafficTests.manifest)
             #expect(applied == [])
+            #expect(try await site.node.settle())
             let before = try await site.picture()
             try await site.node.run("sh", "-c", words)
             // The bridge is another part's to switch on again.

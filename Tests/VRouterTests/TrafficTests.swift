@@ -208,9 +208,9 @@ extension Site {
         let (host, port) = (at[..<colon], at[colon...].dropFirst())
         let isIPv6 = host.hasPrefix("[")
         let listen = "TCP\(isIPv6 ? "6" : "4")-LISTEN:\(port),bind=\(host),reuseaddr"
-        async let served = server.attempt("socat", "-T3", listen, "SYSTEM:echo $SOCAT_PEERADDR", seconds: 6)
+        async let served = server.attempt("socat", "-T3", listen, "SYSTEM:echo $SOCAT_PEERADDR", seconds: 30)
         var answer = ""
-        _ = try await eventually(within: 5) {
+        _ = try await eventually(within: 20) {
             let result = try await client.attempt(
                 "socat", "-T2", "-", "TCP\(isIPv6 ? "6" : "4"):\(to),connect-timeout=1", seconds: 4)
             answer = result.output.address
@@ -224,13 +224,14 @@ extension Site {
     func datagram(
         from client: TestNamespace, _ to: String, to server: TestNamespace, port: Int
     ) async throws -> String {
-        async let served = server.attempt(
-            "socat", "-u", "-T3", "UDP4-RECVFROM:\(port)", "SYSTEM:echo $SOCAT_PEERADDR; cat >/dev/null", seconds: 4)
-        for _ in 0..<10 {
-            _ = try await client.attempt("sh", "-c", "echo hello | socat -u - UDP4:\(to)")
-            try await ContinuousClock().sleep(for: .milliseconds(100))
-        }
-        return try await served.output.address
+        // Sent again and again, since the server may not be there yet.
+        let send = "while :; do echo hello | socat -u - UDP4:\(to); sleep 0.1; done"
+        return try await RunningCommand.with(client.inside(["sh", "-c", send]), log: "/dev/null") { _ in
+            try await server.attempt(
+                "socat", "-u", "-T3", "UDP4-RECVFROM:\(port)", "SYSTEM:echo $SOCAT_PEERADDR; cat >/dev/null",
+                seconds: 20
+            ).output.address
+        }.value
     }
 }
 
