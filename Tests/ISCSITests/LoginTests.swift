@@ -166,6 +166,24 @@ import Testing
         #expect(script.send(more, "a").status == .initiatorError)
     }
 
+    @Test(arguments: [
+        (LoginScript.Header(), "SessionType=", LoginStatus.sessionTypeNotSupported),
+        (.security, "TargetName=\(LoginScript.target)\0AuthMethod=CHAP\0CHAP_A=", .authenticationFailure),
+    ])
+    func theWordsOnAStrangersTextAreShort(header: LoginScript.Header, text: String, status: LoginStatus) {
+        var script = LoginScript(access: TargetAccess(credentials: [CHAPCredential(name: "vm1", secret: [1])]))
+        let long = text + String(repeating: "x", count: 4096)
+        guard
+            case .refuse(let response, let reason) = script.send(
+                header, "InitiatorName=\(LoginScript.initiator)\0" + long)
+        else {
+            Issue.record("it was not refused")
+            return
+        }
+        #expect(response.status == status)
+        #expect(reason.contains(String(repeating: "x", count: 60)) && reason.utf8.count < 160, "\(reason)")
+    }
+
     @Test func aLoginThatDoesNotEndIsEnded() {
         var script = LoginScript()
         let wait = LoginScript.Header(transit: false)

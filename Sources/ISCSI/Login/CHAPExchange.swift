@@ -56,7 +56,9 @@ struct CHAPExchange {
         let known = TextValue.list(offered).lazy.compactMap { name in
             TextValue.number(name).flatMap { UInt8(exactly: $0) }.flatMap(CHAPAlgorithm.init)
         }
-        guard let algorithm = known.first else { throw .refused("none of the CHAP algorithms \(offered) is known") }
+        guard let algorithm = known.first else {
+            throw .refused("none of the CHAP algorithms \(TextValue.shown(offered)) is known")
+        }
         let identifier = UInt8.random(in: .min ... .max, using: &random)
         let challenge = (0..<Self.challengeBytes).map { _ in UInt8.random(in: .min ... .max, using: &random) }
         phase = .response(algorithm, identifier: identifier, challenge: challenge)

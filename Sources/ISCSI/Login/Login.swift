@@ -119,7 +119,7 @@ public struct Login: Sendable {
         case "Discovery":
             target = nil
         case let other:
-            throw LoginRefusal(.sessionTypeNotSupported, "session type \(other) is not known")
+            throw LoginRefusal(.sessionTypeNotSupported, "session type \(TextValue.shown(other)) is not known")
         }
         let subject = LoginSubject(
             initiatorName: initiator, isid: request.isid, targetName: target, tsih: request.tsih,

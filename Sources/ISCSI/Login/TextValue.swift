@@ -53,6 +53,9 @@ enum TextValue {
         return String(decoding: text, as: UTF8.self)
     }
 
+    /// The beginning of a value, for words about it: who sends 8 KiB does not fill the operator's log.
+    static func shown(_ text: String) -> String { String(text.unicodeScalars.prefix(60)) }
+
     /// What stands behind `0x` or `0b`, whose letter may be a capital.
     private static func stripped(_ bytes: [UInt8], prefix: Character) -> ArraySlice<UInt8>? {
         guard bytes.count >= 2, bytes[0] == UInt8(ascii: "0"), let letter = prefix.asciiValue,

@@ -1,5 +1,6 @@
 import FoundationEssentials
 import Logging
+import Manifest
 
 /// One line on standard error for each message, as a terminal and the systemd journal like it.
 struct LogStream: LogHandler {
@@ -18,12 +19,14 @@ struct LogStream: LogHandler {
         set { metadata[key] = newValue }
     }
 
-    func log(event: LogEvent) {
+    func log(event: LogEvent) { Terminal.error(line(event)) }
+
+    /// A message holds words of peers and of the manifest: whatever stands in it, it is one line, and does not begin
+    /// another one that looks like ours. Who has several lines to tell sends several messages.
+    func line(_ event: LogEvent) -> String {
         let own = metadata.merging(event.metadata ?? [:]) { _, new in new }
         let details = own.isEmpty ? "" : own.sorted { $0.key < $1.key }.map { " \($0.key)=\($0.value)" }.joined()
-        for line in "\(event.message)\(details)".split(separator: "\n") {
-            Terminal.error(prefix(event.level) + line + "\n")
-        }
+        return prefix(event.level) + Printable.text("\(event.message)\(details)") + "\n"
     }
 
     private func prefix(_ level: Logger.Level) -> String {
