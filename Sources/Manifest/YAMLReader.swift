@@ -8,8 +8,6 @@ struct YAMLReader {
     static let depthLimit = 64
     /// Scalars, mappings and lists in one file.
     static let nodeLimit = 2_000_000
-    /// Bytes of one file.
-    static let byteLimit = 16 << 20
 
     private let source: Source
     private let diagnostics: Diagnostics
@@ -30,10 +28,11 @@ struct YAMLReader {
 
     /// The documents of a file; what is wrong goes to `diagnostics`.
     static func read(_ source: Source, _ diagnostics: Diagnostics) -> [Node] {
-        guard source.text.utf8.count <= byteLimit else {
+        guard source.text.utf8.count <= Source.byteLimit else {
             diagnostics.report(
                 at: Position(file: source.file, line: 1, column: 1),
-                "the file is larger than \(byteLimit >> 20) MiB", hint: "split it; a folder of files is one manifest")
+                "the file is larger than \(Source.byteLimit >> 20) MiB",
+                hint: "split it; a folder of files is one manifest")
             return []
         }
         var reader = YAMLReader(source, diagnostics)

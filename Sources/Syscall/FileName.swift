@@ -15,6 +15,13 @@ extension File {
         try linuxCall { symlink(place, name) }
     }
 
+    /// The absolute path of what a name leads to, without symbolic links: realpath(3).
+    public static func realPath(_ path: FilePath) throws(Errno) -> FilePath {
+        guard let real = realpath(path.string, nil) else { throw lastError() }
+        defer { free(real) }
+        return FilePath(String(cString: real))
+    }
+
     /// Where a symbolic link leads; nil if there is none of that name.
     public static func target(of path: FilePath) throws(Errno) -> FilePath? {
         let name = path.string

@@ -76,11 +76,11 @@ final class Workplace: Sendable {
 
     func write(_ text: String) throws { try text.write(toFile: manifest, atomically: true, encoding: .utf8) }
 
-    /// An agent over boxes that follows the manifest here.
-    func agent(_ boxes: Boxes) throws -> Agent {
+    /// An agent over boxes that follows the manifest here, or all of a folder.
+    func agent(_ boxes: Boxes, following path: String? = nil) throws -> Agent {
         try state.prepare()
         return Agent(
-            kinds: boxes.kinds, paths: ManifestPaths(paths: [manifest]), state: state,
+            kinds: boxes.kinds, paths: ManifestPaths(paths: [path ?? manifest]), state: state,
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
     }
 

@@ -50,7 +50,8 @@ struct ExampleTests {
 
     @Test func `a folder of manifests is one manifest`() throws {
         let diagnostics = Diagnostics()
-        let sources = ManifestLoader.sources([Shipped.path("configs/examples")], diagnostics)
+        let files = ManifestFiles(pipes: .refused, diagnostics: diagnostics)
+        let sources = files.sources([Shipped.path("configs/examples")])
         #expect(diagnostics.isEmpty)
         let entries = ManifestLoader(sections: Shipped.kinds.sections.map(\.key)).load(sources, diagnostics)
         #expect(sources.count == Self.manifests.count - 1)
@@ -86,8 +87,7 @@ enum Shipped {
     }
 
     static func load(_ paths: [String]) throws -> LoadedManifest {
-        let diagnostics = Diagnostics()
-        return try LoadedManifest.load(ManifestLoader.sources(paths, diagnostics), kinds, diagnostics)
+        try ManifestPaths(paths: paths).load(kinds)
     }
 
     static func load(_ sources: [Source]) throws -> LoadedManifest { try LoadedManifest.load(sources, kinds) }

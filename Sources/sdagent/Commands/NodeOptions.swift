@@ -17,7 +17,15 @@ struct NodeOptions: ParsableArguments {
     @Option(help: ArgumentHelp("The agent's own folder: locks and the manifests last applied.", valueName: "dir"))
     var state = "/var/lib/sdagent"
 
-    var manifests: ManifestPaths { ManifestPaths(paths: files.isEmpty ? ["/etc/sdagent"] : files) }
+    /// As a command reads them, once.
+    var manifests: ManifestPaths {
+        var manifests = followedManifests
+        manifests.pipes = .waitedFor
+        return manifests
+    }
+
+    /// As the daemon reads them, again and again.
+    var followedManifests: ManifestPaths { ManifestPaths(paths: files.isEmpty ? ["/etc/sdagent"] : files) }
 
     var client: ControlClient { get throws { ControlClient(socketPath: try socketPath) } }
 

@@ -35,7 +35,8 @@ struct Daemon {
     private func run(_ storage: Storage?) async throws {
         let state = try node.stateDirectory
         let kinds = Kinds.node(state, storage: storage)
-        let agent = Agent(kinds: kinds, paths: node.manifests, state: state, network: network, logger: logger)
+        let paths = node.followedManifests
+        let agent = Agent(kinds: kinds, paths: paths, state: state, network: network, logger: logger)
         if await !agent.reload(), await !agent.recover() {
             throw CommandError(
                 "the daemon has not started: the manifest has mistakes, and \(state.path) keeps no earlier one; "
@@ -48,7 +49,7 @@ struct Daemon {
             (storage.map { [$0] } ?? []) + [
                 ReconcileService(agent: agent, wants: wants, supervisor: supervisor, logger: logger),
                 try KernelEvents(wants: wants, logger: logger),
-                ManifestWatch(paths: node.manifests, wants: wants),
+                ManifestWatch(paths: paths, wants: wants),
                 Hangup(wants: wants),
                 ControlServer(agent: agent, socketPath: try node.socketPath, logger: logger),
                 Deadline(limit: Self.shutdownLimit + .seconds(5), logger: logger),

@@ -22,18 +22,20 @@ struct ManifestMistakes: Error, CustomStringConvertible {
 /// The files and folders that the operator named with `-f`.
 struct ManifestPaths: Hashable, Sendable {
     let paths: [String]
+    /// Whether one of them may be a pipe.
+    var pipes = ManifestFiles.Pipes.refused
 
     /// Reads and decodes them.
     func load(_ kinds: Kinds) throws(ManifestMistakes) -> LoadedManifest {
         let diagnostics = Diagnostics()
-        let sources = ManifestLoader.sources(paths, diagnostics)
+        let sources = ManifestFiles(pipes: pipes, diagnostics: diagnostics).sources(paths)
         return try LoadedManifest.load(sources, kinds, diagnostics)
     }
 
     /// Reads them and leaves the decoding to another.
     func read() throws(ManifestMistakes) -> [Source] {
         let diagnostics = Diagnostics()
-        let sources = ManifestLoader.sources(paths, diagnostics)
+        let sources = ManifestFiles(pipes: pipes, diagnostics: diagnostics).sources(paths)
         guard diagnostics.isEmpty else { throw ManifestMistakes(diagnostics) }
         return sources
     }
