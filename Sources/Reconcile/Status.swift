@@ -58,6 +58,14 @@ public struct ResourceStatus: Hashable, Sendable, Codable {
         }
     }
 
+    private static func remainder(_ field: FieldChange) -> String {
+        switch (field.from, field.to) {
+        case (let from?, let to): "\(field.field) is still \(from), \(to ?? "none") was asked"
+        case (nil, let to?): "\(field.field) is still missing, \(to) was asked"
+        case (nil, nil): "\(field.field) still differs"
+        }
+    }
+
     private static func unfinished(_ change: Change, _ result: StepResult?) -> (ResourceState, String) {
         switch result {
         case nil: (.pending, change.word)
@@ -65,11 +73,7 @@ public struct ResourceStatus: Hashable, Sendable, Codable {
         case .performed(.failed(let reason)): (.failed, reason)
         case .performed(.stale(let reason)): (.failed, "the node kept changing under the apply: \(reason)")
         case .performed(.done):
-            if let field = change.fields.first, let from = field.from {
-                (.failed, "did not converge: \(field.field) is still \(from), \(field.to ?? "none") was asked")
-            } else {
-                (.failed, "did not converge: \(change.word) is still to be done")
-            }
+            (.failed, "did not converge: \(change.fields.first.map(remainder) ?? "\(change.word) is still to be done")")
         }
     }
 }

@@ -51,6 +51,20 @@ struct ReconcilerTests {
         #expect(node.contents.withLock { $0.values["wall"] } == ["neighbour": "wood"])
     }
 
+    @Test(arguments: [
+        (FieldChange("mtu", from: "1500", to: "1450"), "mtu is still 1500, 1450 was asked"),
+        (FieldChange("address", from: "10.0.0.1/24"), "address is still 10.0.0.1/24, none was asked"),
+        (FieldChange("mark", to: "blue"), "mark is still missing, blue was asked"),
+        (FieldChange("owner"), "owner still differs"),
+    ])
+    func `what was done and does not show is told by its first field`(field: FieldChange, words: String) {
+        let planned = PlannedChange(ResourceID("switch", "blue"), .update([field, FieldChange("other", to: "x")]))
+        let status = ResourceStatus(planned, result: .performed(.done))
+        #expect(status.state == .failed && status.detail == "did not converge: \(words)")
+        let bare = ResourceStatus(PlannedChange(planned.id, .delete), result: .performed(.done))
+        #expect(bare.detail == "did not converge: delete is still to be done")
+    }
+
     @Test func `a refused item stops what stands on it and nothing else`() async {
         node.contents.withLock { $0.refuses = ["w2"] }
         let report = await reconciler.apply(house())
