@@ -46,6 +46,7 @@ struct DaemonTests {
         ["ip", "link", "set", "vm1-net0", "nomaster"],
         ["ip", "link", "set", "blue", "mtu", "1400"],
         ["ip", "address", "flush", "dev", "blue"],
+        ["sh", "-c", "ip link set blue down && ip link set blue name bluex"],
         ["nft", "flush", "ruleset"],
     ])
     func itRepairsWhatSomebodyElseChanges(_ words: [String]) async throws {

@@ -112,6 +112,36 @@ struct LifeTests {
         }
     }
 
+    @Test func `what a renamed bridge keeps of a router is taken from it`() async throws {
+        try await Site.with { site in
+            #expect(try await site.apply(TrafficTests.manifest) == [])
+            for line in [
+                "link set blue down", "link set blue name bluex", "link set bluex up", "link add blue type bridge",
+                "link set blue addrgenmode none up",
+            ] {
+                try await output(of: site.node.inside(["ip"] + line.split(separator: " ").map(String.init)))
+            }
+            #expect(try await site.plan(TrafficTests.manifest).contains("~ router/gw  update\n"))
+            #expect(try await site.apply(TrafficTests.manifest) == [])
+            #expect(try await site.node.run("ip", "link", "show", "blue").contains("altname sdagent.router.gw.blue"))
+            #expect(try await !site.node.run("ip", "link", "show", "bluex").contains("sdagent"))
+            #expect(try await site.node.run("ip", "-4", "-o", "addr", "show", "dev", "bluex") == "")
+            #expect(try await site.settings().contains("ipv4/conf/bluex/forwarding:0"))
+            #expect(try await site.plan(TrafficTests.manifest) == "Plan: no changes.\n")
+        }
+    }
+
+    @Test func `a mark on a link that is no bridge is a failure that names it`() async throws {
+        try await Site.with { site in
+            try await site.node.run("ip", "link", "add", "eth9", "type", "veth", "peer", "name", "eth8")
+            try await site.node.run("ip", "link", "property", "add", "dev", "eth9", "altname", "sdagent.router.gw.blue")
+            let trouble = try await site.apply(TrafficTests.manifest)
+            #expect(trouble.count == 1)
+            let words = "router/gw failed: add alternative name to link mark of blue (sdagent.router.gw.blue): "
+            #expect(trouble.first?.hasPrefix(words) == true, "\(trouble)")
+        }
+    }
+
     @Test func `an address of ours that nobody wants goes`() async throws {
         try await Site.with { site in
             #expect(try await site.apply(TrafficTests.manifest) == [])

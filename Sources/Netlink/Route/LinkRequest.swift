@@ -8,6 +8,8 @@ public enum LinkTarget: Hashable, Sendable {
 
 /// What a message sets on a link; nil leaves a property as it is.
 public struct LinkChange: Hashable, Sendable {
+    /// Its new name, where the message means the link by its index. Before Linux 6.2 it must be down (EBUSY).
+    public var name: InterfaceName?
     /// The hardware address.
     public var mac: MACAddress?
     /// The largest packet in bytes.
@@ -89,6 +91,7 @@ extension MessageWriter {
                 header.ifi_flags = isUp ? UInt32(IFF_UP) : 0
             }
             writer.append(header, target)
+            if let name = change.name { writer.attribute(Int(IFLA_IFNAME), name.description) }
             if let mac = change.mac { writer.attribute(Int(IFLA_ADDRESS), bytes: mac.bytes) }
             if let mtu = change.mtu { writer.attribute(Int(IFLA_MTU), mtu) }
             if let alias = change.alias { writer.attribute(Int(IFLA_IFALIAS), bytes: alias.utf8) }

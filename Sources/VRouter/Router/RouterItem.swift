@@ -80,12 +80,18 @@ enum RouterMark {
         Set(bridge.alternativeNames.compactMap { router(in: $0, of: bridge.name) })
     }
 
-    /// The router's name in such a name of that bridge.
+    /// The router's name in such a name of a bridge; nil where the name is no mark.
+    ///
+    /// A bridge that was renamed keeps its marks. Both names in one may hold dots, so the router's is then a guess, for
+    /// the plan's text alone.
     static func router(in text: String, of bridge: InterfaceName) -> String? {
+        guard text.hasPrefix(prefix) else { return nil }
+        let names = text.dropFirst(prefix.count)
         let suffix = ".\(bridge)"
-        guard text.hasPrefix(prefix), text.hasSuffix(suffix) else { return nil }
-        let name = text.dropFirst(prefix.count).dropLast(suffix.count)
-        return name.isEmpty || text.utf8.count <= prefix.utf8.count + suffix.utf8.count ? nil : String(name)
+        let name =
+            names.hasSuffix(suffix)
+            ? names.dropLast(suffix.count) : names[..<(names.lastIndex(of: ".") ?? names.startIndex)]
+        return name.isEmpty ? nil : String(name)
     }
 }
 

@@ -72,7 +72,8 @@ struct RouterRun: ~Copyable {
             case .forwarding, .nodeForwarding: break
             }
         } isFine: {
-            $0.isExisting
+            // A mark that another link has is none on ours. Any other thing is as good from another hand.
+            $0.isExisting && phase != .marks
         }
     }
 

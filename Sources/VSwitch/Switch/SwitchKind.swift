@@ -7,6 +7,8 @@ public struct SwitchObservation: Hashable, Sendable {
     public var link: Link
     /// It is a bridge, and carries the mark of this switch.
     public var isOurs: Bool
+    /// Further bridges with the mark of this switch: renamed by hand, and made anew since.
+    public var strays: [Link] = []
 }
 
 /// Virtual switches: bridges that carry our alias. A link without it is never touched.
@@ -30,14 +32,28 @@ public struct SwitchKind: ResourceKind {
                 seen[name] = SwitchObservation(link: link, isOurs: false)
             }
         }
+        // What carries our mark is ours under any name: where no link has the right name, it is that bridge.
+        for link in listing {
+            guard let name = Self.marked(link), SwitchSpec.bridge(of: name) != link.name else { continue }
+            if seen[name] == nil {
+                seen[name] = SwitchObservation(link: link, isOurs: true)
+            } else {
+                seen[name]?.strays.append(link)
+            }
+        }
         return seen
     }
 
     /// The switch that a link is: a bridge with our alias and the name that follows from it.
     static func owner(of link: Link) -> String? {
-        guard link.kind == .bridge, let alias = link.alias else { return nil }
-        guard let name = OwnershipMark.name(inAlias: alias, kind: Self.name) else { return nil }
+        guard let name = marked(link) else { return nil }
         return SwitchSpec.bridge(of: name) == link.name ? name : nil
+    }
+
+    /// The switch whose mark a bridge carries, whatever it is called.
+    private static func marked(_ link: Link) -> String? {
+        guard link.kind == .bridge, let alias = link.alias else { return nil }
+        return OwnershipMark.name(inAlias: alias, kind: name)
     }
 
     public func diff(name: String, spec: SwitchSpec?, observation: SwitchObservation?) -> Change {
@@ -51,7 +67,8 @@ public struct SwitchKind: ResourceKind {
                 reason: "\(what) named \(link.name) exists and is not ours; rename the switch, or remove the link with "
                     + "`ip link delete \(link.name)`")
         }
-        let fields = Self.differences(spec, link).map(\.field)
+        let strays = observation.strays.map { FieldChange("bridge too many", from: "\($0.name)") }
+        let fields = Self.differences(spec, link).map(\.field) + strays
         return fields.isEmpty ? .none : .update(fields)
     }
 
@@ -83,6 +100,10 @@ extension SwitchKind {
 
     private static func differences(_ spec: SwitchSpec, _ link: Link) -> [Difference] {
         var found: [Difference] = []
+        if link.name != spec.bridge {
+            let field = FieldChange("name", from: "\(link.name)", to: "\(spec.bridge)")
+            found.append(Difference(field: field) { $0.name = spec.bridge })
+        }
         if link.mtu != spec.mtu {
             let field = FieldChange("mtu", from: "\(link.mtu)", to: "\(spec.mtu)")
             found.append(Difference(field: field) { $0.mtu = spec.mtu })
@@ -117,9 +138,10 @@ extension SwitchKind {
                 let other = spec.mtu < 65_535 ? spec.mtu + 1 : spec.mtu - 1
                 batch.add(step: index) { $0.createBridge(spec.bridge, mac: spec.mac, mtu: other) }
             case (.update, let spec?, let seen?):
+                delete(seen.strays, of: index, &batch)
                 batch.add(step: index) { update(spec, seen.link, &$0) }
             case (.delete, _, let seen?):
-                batch.add(step: index, tolerating: .missing) { $0.deleteLink(.index(seen.link.index)) }
+                delete([seen.link] + seen.strays, of: index, &batch)
             default: break
             }
         }
@@ -132,9 +154,20 @@ extension SwitchKind {
         }
     }
 
+    private static func delete(_ links: [Link], of step: Int, _ batch: inout StepBatch) {
+        for link in links { batch.add(step: step, tolerating: .missing) { $0.deleteLink(.index(link.index)) } }
+    }
+
     private static func update(_ spec: SwitchSpec, _ link: Link, _ writer: inout MessageWriter) {
         var change = LinkChange()
         for difference in differences(spec, link) { difference.mend(&change) }
+        if change.name != nil, link.isUp {
+            // Down while it gets its name back: older kernels rename no link that is up.
+            var first = LinkChange()
+            first.isUp = false
+            writer.changeLink(.index(link.index), first)
+            change.isUp = true
+        }
         if link.bridge?.isSTPEnabled == true {
             var first = LinkChange()
             first.isSTPEnabled = false

@@ -74,6 +74,48 @@ struct SwitchKindTests {
         }
     }
 
+    @Test(arguments: [true, false])
+    func `a bridge that was renamed gets its name back, with its ports`(isUp: Bool) async throws {
+        try await Node.with { node in
+            let wanted = desired(SwitchSpec(name: "blue"))
+            #expect(await node.apply(wanted) == [])
+            try await node.space.run("ip", "link", "add", "guest0", "type", "veth", "peer", "name", "guest1")
+            try await node.space.run("ip", "link", "set", "guest0", "master", "blue")
+            let good = try node.steady("blue")
+            try await node.space.run("ip", "link", "set", "blue", "down")
+            try await node.space.run("ip", "link", "set", "blue", "name", "bluex")
+            if isUp { try await node.space.run("ip", "link", "set", "bluex", "up") }
+            #expect(await node.plan(wanted) == ["switch/blue update"])
+            #expect(await node.apply(wanted) == [])
+            #expect(try node.steady("blue") == good)
+            #expect(try node.link("guest0")?.master == good?.index)
+            #expect(await node.plan(wanted) == [])
+        }
+    }
+
+    @Test func `a renamed bridge with another in its place goes, and so does one that nobody wants`() async throws {
+        try await Node.with { node in
+            let wanted = desired(SwitchSpec(name: "blue"))
+            #expect(await node.apply(wanted) == [])
+            let good = try node.steady("blue")
+            try await node.space.run("ip", "link", "add", "bluex", "type", "bridge")
+            try await node.space.run("ip", "link", "set", "bluex", "alias", "sdagent switch/blue")
+            #expect(await node.plan(wanted) == ["switch/blue update"])
+            #expect(await node.apply(wanted) == [])
+            #expect(try node.names() == ["blue", "lo"])
+            #expect(try node.steady("blue") == good)
+
+            try await node.space.run("ip", "link", "set", "blue", "down")
+            try await node.space.run("ip", "link", "set", "blue", "name", "bluex")
+            // Somebody else's bridge in its place is a conflict, and leaves ours as it is.
+            try await node.space.run("ip", "link", "add", "blue", "type", "bridge")
+            #expect(await node.apply(wanted).first?.hasPrefix("switch/blue conflict") == true)
+            #expect(try node.names() == ["blue", "bluex", "lo"])
+            #expect(await node.apply(Desired()) == [])
+            #expect(try node.names() == ["blue", "lo"])
+        }
+    }
+
     @Test func `a long name is hashed and stays whole in the alias`() async throws {
         try await Node.with { node in
             let name = "the-network-of-the-accounting-department"
