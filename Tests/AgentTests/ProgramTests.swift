@@ -144,6 +144,28 @@ struct ProgramTests {
         }
     }
 
+    @Test("A VM stands as its NIC does, in text, in JSON and in metrics, with a daemon and without")
+    func standingOfVMs() async throws {
+        try await withNode { node in
+            try await node.namespace.run("ip", "link", "add", "vm1-net0", "type", "bridge")
+            try node.place.write(Self.text)
+            let status = try await node.sdagent("status")
+            #expect(status.code == 1 && Self.showsConflict(status), "\(status)")
+            _ = try await node.withDaemon {
+                try await Self.wait { try await node.sdagent("status").output.contains(#/switch/blue +converged/#) }
+                #expect(Self.showsConflict(try await node.sdagent("status")))
+                let metrics = try await output(of: [
+                    "curl", "-sS", "--unix-socket", node.place.socket, "http://sdagent/metrics",
+                ])
+                #expect(metrics.contains("sdagent_resources{kind=\"vm\",state=\"conflict\"} 1\n"), "\(metrics)")
+            }
+        }
+    }
+
+    private static func showsConflict(_ status: CommandResult) -> Bool {
+        status.output.contains(#/\nvm/vm1 +conflict +nic/vm1/net0 is in conflict\n/#)
+    }
+
     @Test("Without privilege a command says which one it needs")
     func privilege() async throws {
         let place = try Workplace()

@@ -9,7 +9,7 @@ struct ManifestTests {
     /// The section `vms`, with NICs alone.
     private static let machines = Section("vms") { entry, desired, diagnostics in
         var fields = Fields(entry.entry.value, of: "vm '\(entry.name)'", diagnostics)
-        NICKind.readNICs(of: entry.name, &fields, into: &desired)
+        _ = NICKind.readNICs(of: entry.name, &fields, into: &desired)
         fields.finish()
     }
 

@@ -4,9 +4,11 @@ public import Reconcile
 
 extension NICKind {
     /// Reads the field `nics` of one VM. The section `vms` has other fields too, which others read.
+    ///
+    /// - Returns: the NICs that were put into `desired`, in the order of the manifest.
     public static func readNICs(
         of machine: String, _ fields: inout Fields, into desired: inout Desired
-    ) {
+    ) -> [ResourceID] {
         var reader = NICReader(machine: machine)
         var found: [NICReader.Found] = []
         _ = fields.list("nics") { item, diagnostics -> Bool? in
@@ -17,6 +19,7 @@ extension NICKind {
             let target = Reference(SwitchKind.id(nic.spec.switchName), at: nic.switchPosition)
             desired.add(NICKind.self, nic.spec.resourceName, nic.spec, references: [target], at: nic.position)
         }
+        return found.map { NICKind.id($0.spec.resourceName) }
     }
 }
 

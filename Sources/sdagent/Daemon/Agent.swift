@@ -175,7 +175,7 @@ actor Agent {
         lock.release()
         wasWell = report.exitCode == 0 && generation == begun
         looked = .now
-        statuses = report.statuses
+        statuses = VMKind.standing(report.statuses, in: desired)
         failures = report.after.failures
         tally.count(report)
         journal.ended(report)

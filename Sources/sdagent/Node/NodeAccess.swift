@@ -56,8 +56,8 @@ struct NodeAccess {
             try options.requirePrivilege(to: "look at the node")
             try warnOfDeafDaemon()
             let plan = await Reconciler(kinds: kinds.all).plan(manifest.desired)
-            return StatusDocument(
-                daemon: nil, statuses: plan.changes.map { ResourceStatus($0) }, failures: plan.failures)
+            let statuses = VMKind.standing(plan.changes.map { ResourceStatus($0) }, in: manifest.desired)
+            return StatusDocument(daemon: nil, statuses: statuses, failures: plan.failures)
         }
     }
 

@@ -20,7 +20,7 @@ extension VMKind {
         guard ResourceName.check(entry.entry, of: name, diagnostics) else { return }
         var fields = Fields(entry.entry.value, of: "vm '\(entry.name)'", diagnostics)
         var references: [Reference] = []
-        NICKind.readNICs(of: entry.name, &fields, into: &desired)
+        for nic in NICKind.readNICs(of: entry.name, &fields, into: &desired) { references.append(Reference(nic)) }
         let disks = fields.list("disks") { item, diagnostics -> String? in
             let volume = item.string(as: "'disks' of vm '\(entry.name)'", diagnostics)
             if let volume { references.append(Reference(ResourceID("volume", volume), at: item.position)) }
