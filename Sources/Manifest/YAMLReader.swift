@@ -77,6 +77,7 @@ struct YAMLReader {
     /// Takes one event in; false where reading must stop.
     private mutating func take(_ event: yaml_event_t) -> Bool {
         let place = position(event.start_mark)
+        reportProperties(event, at: place)
         switch event.type {
         case YAML_SCALAR_EVENT:
             let scalar = event.data.scalar
@@ -90,10 +91,30 @@ struct YAMLReader {
             guard let done = open.popLast() else { return false }
             return add(Node(done.isMapping ? .mapping(done.entries) : .sequence(done.items), at: done.position))
         case YAML_ALIAS_EVENT:
-            diagnostics.report(at: place, "anchors and aliases ('&', '*') are not taken", hint: "write the value out")
+            reportAnchor(at: place)
             return add(Node(.scalar("", isPlain: true), at: place))
         default: return true
         }
+    }
+
+    /// Reports what stands before a value in YAML and means nothing here: a tag would be a type, an anchor a name.
+    private func reportProperties(_ event: yaml_event_t, at place: Position) {
+        let (tag, anchor): (UnsafeMutablePointer<yaml_char_t>?, UnsafeMutablePointer<yaml_char_t>?) =
+            switch event.type {
+            case YAML_SCALAR_EVENT: (event.data.scalar.tag, event.data.scalar.anchor)
+            case YAML_MAPPING_START_EVENT: (event.data.mapping_start.tag, event.data.mapping_start.anchor)
+            case YAML_SEQUENCE_START_EVENT: (event.data.sequence_start.tag, event.data.sequence_start.anchor)
+            default: (nil, nil)
+            }
+        if tag != nil {
+            diagnostics.report(
+                at: place, "tags ('!') are not taken", hint: "leave it out; quote a text that begins with '!'")
+        }
+        if anchor != nil { reportAnchor(at: place) }
+    }
+
+    private func reportAnchor(at place: Position) {
+        diagnostics.report(at: place, "anchors and aliases ('&', '*') are not taken", hint: "write the value out")
     }
 
     private mutating func push(_ container: Container) -> Bool {

@@ -143,6 +143,23 @@ struct DiagnosticTests {
         #expect(read(text).output.contains(expected), "\(read(text).output.prefix(300))")
     }
 
+    @Test func `a tag is no type here, and is not passed over in silence`() {
+        let result = read("switches: !!python/object:os.system { a: { mtu: !!int 1500, addresses: ! [ !x b ] } }\n")
+            .output
+        #expect(result.contains("4 mistakes;"), "\(result)")
+        #expect(
+            result.hasPrefix(
+                """
+                node.yaml:1:11: error: tags ('!') are not taken
+                  1 | switches: !!python/object:os.system { a: { mtu: !!int 1500, addresses: ! [ !x b ] } }
+                    |           ^ leave it out; quote a text that begins with '!'
+                node.yaml:1:49: error: tags
+
+                """.dropLast()), "\(result)")
+        #expect(read("switches: { \"!a\": {}, b: { addresses: [ '!x' ] } }\n").output.contains("1 mistake;"))
+        #expect(read("switches: &all { a: {} }\n").output.contains("1:11: error: anchors and aliases"))
+    }
+
     @Test func `what would steer a terminal is shown as an escape, with the caret under its character`() {
         let result = read("switches: {\"\\e[31mred\": {}}\nvolums\u{202e}: {}\n").output
         #expect(!result.unicodeScalars.contains { $0 == "\u{1b}" || $0 == "\u{202e}" })
