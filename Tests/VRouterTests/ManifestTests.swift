@@ -49,6 +49,7 @@ struct ManifestTests {
         ("10.10.0.0/24", "names the network, not an address in it"),
         ("10.10.0.255/24", "is the broadcast address"),
         ("10.10.0.1", "an address with a prefix length"),
+        ("10.10.0.1/33", "10.10.0.1/33 has no prefix length of IPv4, which is /0 to /32"),
         ("224.0.0.1/24", "group address"),
         ("127.0.0.1/8", "loopback"),
         ("\"fe80::1/64\"", "leave it out"),
@@ -66,6 +67,10 @@ struct ManifestTests {
         ("routes: [ { to: default, via: 192.0.2.1 } ]", "192.0.2.1 is in no subnet of router 'gw'"),
         ("routes: [ { to: default, via: 203.0.113.2 } ]", "203.0.113.2 is the router itself"),
         ("routes: [ { to: 10.10.0.0/24, via: 203.0.113.1 } ]", "is on 10.10.0.0/24 itself"),
+        (
+            "routes: [ { to: \"fd99::/x\", via: 203.0.113.1 } ]",
+            "fd99::/x has no prefix length of IPv6, which is /0 to /128"
+        ),
         ("routes: [ { to: 10.99.0.1/16, via: 203.0.113.1 } ]", "did you mean 10.99.0.0/16?"),
         ("routes: [ { to: \"fd99::/48\", via: 203.0.113.1 } ]", "both must be IPv4, or both IPv6"),
         ("routes: [ { to: default, via: \"fe80::1\" } ]", "add 'out: SWITCH'"),

@@ -101,7 +101,36 @@ struct ManifestTests {
         ("{ switch: blue, address: 10.0.0 }", ["'10.0.0' is not an address"]),
         ("{ switch: blue, address: 10.0.0.0/24 }", ["10.0.0.0/24 is the network's own or its broadcast address"]),
         ("{ switch: blue, address: 10.0.0.255/24 }", ["10.0.0.255/24 is the network's own or its broadcast address"]),
-        ("{ switch: blue, address: 224.0.0.1 }", ["224.0.0.1 is no address for an interface"]),
+        (
+            "{ switch: blue, address: [10.0.0.1/33, \"fd00::1/129\", 10.0.0.2/, 10.0.0.3/24/8] }",
+            [
+                "10.0.0.1/33 has no prefix length of IPv4, which is /0 to /32",
+                "fd00::1/129 has no prefix length of IPv6, which is /0 to /128",
+                "10.0.0.2/ has no prefix length of IPv4, which is /0 to /32",
+                "10.0.0.3/24/8 has no prefix length of IPv4, which is /0 to /32",
+            ]
+        ),
+        (
+            "{ switch: blue, address: [224.0.0.1, 0.0.0.0, 0.1.2.3, 127.0.0.1, 127.9.9.9/8, 240.0.0.1] }",
+            [
+                "224.0.0.1 is no address for an interface: it is a group address",
+                "0.0.0.0 is no address for an interface: it is the unspecified address",
+                "0.1.2.3 is no address for an interface: it is reserved",
+                "127.0.0.1 is no address for an interface: it is a loopback address",
+                "127.9.9.9 is no address for an interface: it is a loopback address",
+                "240.0.0.1 is no address for an interface: it is reserved",
+            ]
+        ),
+        (
+            "{ switch: blue, address: [255.255.255.255, \"::\", \"::1\", \"ff02::1\", \"::ffff:10.0.0.1\"] }",
+            [
+                "255.255.255.255 is no address for an interface: it is reserved",
+                ":: is no address for an interface: it is the unspecified address",
+                "::1 is no address for an interface: it is the loopback address",
+                "ff02::1 is no address for an interface: it is a group address",
+                "::ffff:10.0.0.1 is no address for an interface: it is an IPv4 address in disguise",
+            ]
+        ),
         (
             "{ switch: blue, address: [10.0.0.1, 10.0.0.1] }",
             ["nic/vm1/net0 has the address 10.0.0.1 on switch 'blue' twice"]

@@ -55,6 +55,23 @@ public enum IPAddress: Hashable, Comparable, Sendable, LosslessStringConvertible
         }
     }
 
+    /// Why no host may have the address, as half a sentence; nil where one may. Link-local addresses are hosts'.
+    ///
+    /// 0.0.0.0/8, 127.0.0.0/8 and 240.0.0.0/4 with the broadcast address: RFC 6890 section 2.2.2. `::ffff:0:0/96`: RFC
+    /// 4291 section 2.5.5.2.
+    public var hostFault: String? {
+        if isUnspecified { return "it is the unspecified address" }
+        if isMulticast { return "it is a group address" }
+        switch self {
+        case .v4(let v4):
+            if v4.isLoopback { return "it is a loopback address" }
+            return v4.rawValue >> 28 == 0xf || v4.rawValue >> 24 == 0 ? "it is reserved" : nil
+        case .v6(let v6):
+            if v6.isLoopback { return "it is the loopback address" }
+            return v6.isIPv4Mapped ? "it is an IPv4 address in disguise" : nil
+        }
+    }
+
     public var description: String {
         switch self {
         case .v4(let address): address.description

@@ -14,6 +14,14 @@ public enum IPPrefix: Hashable, Comparable, Sendable, LosslessStringConvertible 
         }
     }
 
+    /// What is wrong with the length, where the text is an address with a `/` and something behind it: half a sentence
+    /// about the text. Nil where anything else is wrong, or nothing.
+    public static func lengthFault(in text: String) -> String? {
+        guard IPPrefix(text) == nil, let slash = text.firstIndex(of: "/") else { return nil }
+        guard let address = IPAddress(String(text[..<slash])) else { return nil }
+        return "has no prefix length of \(address.isIPv4 ? "IPv4" : "IPv6"), which is /0 to /\(address.bitWidth)"
+    }
+
     /// The address with this length; nil if the length is longer than the address or negative.
     public init?(address: IPAddress, length: Int) {
         switch address {

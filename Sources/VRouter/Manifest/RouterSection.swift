@@ -43,10 +43,10 @@ private struct RouterReader {
         references.append(Reference(ResourceID("switch", entry.key), at: entry.keyPosition))
         let what = "interface '\(entry.key)' of router '\(name)'"
         var fields = Fields(entry.value, of: what, diagnostics)
-        let addresses = fields.list("addresses", required: true) { node, diagnostics -> Placed<IPPrefix>? in
+        let addresses = fields.list("addresses", required: true) { node, _ -> Placed<IPPrefix>? in
             let expecting = "an address with a prefix length, such as 10.10.0.1/24 or fd00:10::1/64"
-            let prefix = node.value(IPPrefix.self, as: "an address of \(what)", expecting: expecting, diagnostics)
-            guard let prefix, checkHost(prefix, node) else { return nil }
+            guard let prefix = prefix(node, as: "an address of \(what)", expecting: expecting) else { return nil }
+            guard checkHost(prefix, node) else { return nil }
             return Placed(prefix, at: node.position, width: prefix.description.count)
         }
         fields.finish()
@@ -115,7 +115,7 @@ extension RouterReader {
     /// Whether an interface may have the address.
     private func checkHost(_ prefix: IPPrefix, _ node: Node) -> Bool {
         let address = prefix.address
-        if let reason = Self.unusable(address) {
+        if let reason = address.hostFault {
             diagnostics.report(at: node, "\(prefix) cannot be a router's address: \(reason)")
             return false
         }
@@ -137,25 +137,19 @@ extension RouterReader {
         return true
     }
 
-    /// Why no host may have the address; nil where one may.
-    private static func unusable(_ address: IPAddress) -> String? {
-        if address.isUnspecified { return "it is the unspecified address" }
-        if address.isMulticast { return "it is a group address" }
-        switch address {
-        case .v4(let v4):
-            if v4.isLoopback { return "it is a loopback address" }
-            return v4.rawValue >> 28 == 0xf || v4.rawValue >> 24 == 0 ? "it is reserved" : nil
-        case .v6(let v6):
-            if v6.isLoopback { return "it is the loopback address" }
-            return v6.isIPv4Mapped ? "it is an IPv4 address in disguise" : nil
+    /// An address with a prefix length, host bits kept.
+    private func prefix(_ node: Node, as what: String, expecting: String) -> IPPrefix? {
+        if case .scalar(let text, _) = node.content, let fault = IPPrefix.lengthFault(in: text) {
+            diagnostics.report(at: node, "\(text.prefix(80)) \(fault)")
+            return nil
         }
+        return node.value(IPPrefix.self, as: what, expecting: expecting, diagnostics)
     }
 
     /// A network without host bits.
     private func network(_ node: Node, as what: String, or other: String = "") -> IPPrefix? {
         let expecting = "a network such as 10.10.0.0/24 or fd00:10::/64 \(other)"
-        let prefix = node.value(IPPrefix.self, as: what, expecting: expecting, diagnostics)
-        guard let prefix else { return nil }
+        guard let prefix = prefix(node, as: what, expecting: expecting) else { return nil }
         guard prefix.isNetwork else {
             diagnostics.report(at: node, "\(prefix) has host bits set", hint: "did you mean \(prefix.network)?")
             return nil
@@ -165,11 +159,11 @@ extension RouterReader {
 
     private func check(_ forward: PortForward) -> Bool {
         let (listen, ports, target) = (forward.listen.value, forward.ports, forward.target)
-        if let reason = Self.unusable(listen) {
+        if let reason = listen.hostFault {
             report(forward.listen, "\(listen) cannot be listened on: \(reason)")
             return false
         }
-        if let reason = Self.unusable(target.value.address) {
+        if let reason = target.value.address.hostFault {
             report(target, "\(target.value.address) cannot be forwarded to: \(reason)")
             return false
         }

@@ -98,14 +98,17 @@ private struct NICReader {
             address = NICSpec.Address(prefix.address, length: prefix.length)
         } else if let host = IPAddress(text) {
             address = NICSpec.Address(host)
+        } else if let fault = IPPrefix.lengthFault(in: text) {
+            diagnostics.report(at: item, "\(text.prefix(80)) \(fault)")
+            return nil
         } else {
             diagnostics.report(
                 at: item, "'\(text.prefix(80))' is not an address",
                 hint: "write 10.10.0.10, fd00:10::10, or either with a prefix length: 10.10.0.10/24")
             return nil
         }
-        if address.address.isMulticast || address.address.isUnspecified {
-            diagnostics.report(at: item, "\(address.address) is no address for an interface")
+        if let fault = address.address.hostFault {
+            diagnostics.report(at: item, "\(address.address) is no address for an interface: \(fault)")
             return nil
         }
         if address.isEdge {
