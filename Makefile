@@ -8,7 +8,7 @@ ROOT := $(SUDO) env "PATH=$(PATH):/usr/sbin:/sbin" $(if $(BLESS),BLESS=$(BLESS))
 
 help:
 	@echo 'make setup   install the Debian packages that building and testing need'
-	@echo 'make build   the release binary, .build/release/sdagent: static Swift, no Swift needed on the node'
+	@echo 'make build   the release binary, .build/sdagent: static Swift, no Swift needed on the node'
 	@echo 'make test    every test, with namespaces, disks, peers and a guest; ends with the sum'
 	@echo 'make check   the form: swift-format and the house rules, in seconds'
 	@echo 'make fmt     put the form right'
@@ -21,6 +21,8 @@ setup:
 build:
 	@.ci/setup build
 	swift build -c release --static-swift-stdlib --product sdagent
+	@# Half of it is symbols. A copy without them goes to the nodes; with the other a debugger reads what happened there.
+	strip -o .build/sdagent .build/release/sdagent
 
 test: setup
 	guest/build
