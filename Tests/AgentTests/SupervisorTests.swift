@@ -26,9 +26,21 @@ struct SupervisorTests {
         #expect(try await heard == "EXTEND_TIMEOUT_USEC=120000000|READY=1|WATCHDOG=1|STOPPING=1\n")
     }
 
-    @Test("Without systemd nobody is told, and a socket that is gone harms nothing")
-    func nobody() {
-        Supervisor(environment: [:]).isReady()
-        Supervisor(environment: ["NOTIFY_SOCKET": "/nowhere/at/all"]).isReady()
+    @Test("Who has lost a word of systemd's hears the next one")
+    func comeback() async throws {
+        let place = try Workplace()
+        let supervisor = Supervisor(environment: ["NOTIFY_SOCKET": place.socket])
+        supervisor.isReady()
+        let receive = """
+            import socket, sys
+            s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+            s.bind(sys.argv[1])
+            s.settimeout(20)
+            print(s.recv(100).decode())
+            """
+        async let heard = output(of: ["python3", "-c", receive, place.socket])
+        while !FileManager.default.fileExists(atPath: place.socket) { try await Task.sleep(for: .milliseconds(10)) }
+        supervisor.isAlive()
+        #expect(try await heard == "WATCHDOG=1\n")
     }
 }

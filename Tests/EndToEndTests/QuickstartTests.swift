@@ -49,7 +49,8 @@ struct QuickstartTests {
             #expect(try await node.space.run("ip", "-brief", "address", "show", "vm1-net0").contains("fe80") == false)
             let rules = try await node.space.run("nft", "list", "ruleset")
             #expect(rules.contains("table bridge ") && rules.contains("table inet "))
-            #expect(rules.contains("10.10.0.10") && rules.contains("masquerade") || rules.contains("snat"), "\(rules)")
+            #expect(
+                rules.contains("10.10.0.10") && (rules.contains("masquerade") || rules.contains("snat")), "\(rules)")
             #expect(try await node.space.run("ip", "route", "show", "table", "all").contains("203.0.113.1"))
             for link in ["blue", "wan"] {
                 let names = ["net.ipv4.conf.\(link).forwarding", "net.ipv6.conf.\(link).forwarding"]
