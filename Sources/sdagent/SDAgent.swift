@@ -1,4 +1,5 @@
 import ArgumentParser
+import Manifest
 
 /// The program: one verb each for looking, changing and keeping.
 @main
@@ -10,8 +11,11 @@ struct SDAgent: AsyncParsableCommand {
         abstract: "One manifest makes a node: switches, routers, volumes, targets and the NICs of VMs.",
         discussion: """
             validate reads a manifest, plan shows what would change, apply makes the node so, run keeps it so, \
-            status says how it stands, doctor what is in the way. Results go to standard output, errors and progress \
-            to standard error.
+            status says how it stands, doctor what is in the way. The manifest is what lies in /etc/sdagent, or \
+            what -f names.
+
+            Results go to standard output, errors and progress to standard error. Each verb's help tells its exit \
+            codes; a command line with a mistake exits with 64.
             """,
         version: version,
         subcommands: [
@@ -20,6 +24,10 @@ struct SDAgent: AsyncParsableCommand {
         ])
 
     static func main() async {
+        if let word = CommandLine.arguments.dropFirst().first, let remark = remark(onVerb: word) {
+            Terminal.error(remark)
+            exit(withError: ExitCode.validationFailure)
+        }
         do {
             var command = try parseAsRoot(nil)
             if var command = command as? any AsyncParsableCommand {
@@ -33,6 +41,17 @@ struct SDAgent: AsyncParsableCommand {
         } catch {
             exit(withError: error)
         }
+    }
+}
+
+extension SDAgent {
+    /// What to say of a first word that is no verb; nil for a verb or an option.
+    static func remark(onVerb word: String) -> String? {
+        let verbs = configuration.subcommands.compactMap { $0.configuration.commandName }
+        guard !word.hasPrefix("-"), word != "help", !verbs.contains(word) else { return nil }
+        let hint = Fields.suggestion(for: word, in: verbs)
+        return "sdagent: there is no verb '\(word.prefix(60))'\(hint.isEmpty ? "" : ": \(hint)")\n"
+            + "  See 'sdagent --help' for more information.\n"
     }
 }
 

@@ -185,6 +185,20 @@ struct OutputTests {
     func help() {
         let text = SDAgent.helpMessage(columns: 100)
         for verb in ["validate", "plan", "apply", "status", "run"] { #expect(text.contains("\n  \(verb)")) }
-        #expect(PlanCommand.helpMessage(columns: 100).contains("Exits with 0 where there is nothing to do, with 2"))
+        let plan = PlanCommand.helpMessage(columns: 80)
+        #expect(plan.contains("Exits with 0 where there is nothing to do, with 2"))
+        #expect(plan.contains("\n+ create    ~ update    ± replace    - delete\n"))
+        #expect(plan.contains("-o, --output <form>") && plan.contains("How to print the result. (values: text, json;"))
+    }
+
+    @Test("A first word that is no verb is told with the one that was meant")
+    func verbs() {
+        for word in ["plan", "run", "help", "--help", "--version", "-x"] {
+            #expect(SDAgent.remark(onVerb: word) == nil)
+        }
+        #expect(
+            SDAgent.remark(onVerb: "plna")?.hasPrefix("sdagent: there is no verb 'plna': did you mean 'plan'?\n")
+                == true)
+        #expect(SDAgent.remark(onVerb: "x")?.contains("one of: apply, doctor, plan, run, status, validate") == true)
     }
 }

@@ -10,7 +10,7 @@ enum OutputFormat: String, ExpressibleByArgument, CaseIterable {
 
 /// The choice of the form of a result.
 struct OutputOptions: ParsableArguments {
-    @Option(name: .shortAndLong, help: "How to print the result: text or json.")
+    @Option(name: .shortAndLong, help: ArgumentHelp("How to print the result.", valueName: "form"))
     var output = OutputFormat.text
 }
 

@@ -7,8 +7,11 @@ struct PlanCommand: AsyncParsableCommand {
         commandName: "plan", abstract: "Show what an apply would change; touch nothing.",
         discussion: """
             Exits with 0 where there is nothing to do, with 2 where changes are pending, with 1 on mistakes in the \
-            manifest and where something cannot be done. + create, ~ update, ± replace, - delete, ? orphan, \
-            … waiting for the daemon, ! cannot be done.
+            manifest and where something cannot be done.
+
+            The signs before the changes:
+            + create    ~ update    ± replace    - delete
+            ? kept as an orphan    … waiting for the daemon    ! cannot be done
             """)
 
     @OptionGroup var node: NodeOptions

@@ -18,7 +18,7 @@ struct RunCommand: AsyncParsableCommand {
 
     @OptionGroup var node: NodeOptions
 
-    @Option(help: "What to log: trace, debug, info, notice, warning or error.")
+    @Option(help: ArgumentHelp("What to log: this and what is worse.", valueName: "level"))
     var logLevel = LogLevel.info
 
     func run() async throws {
