@@ -36,6 +36,18 @@ struct ServedFixture {
     }
 }
 
+extension ServeLimits {
+    /// For tests of something else: hundreds of them at once on two processors can be held up for longer than a peer
+    /// may be.
+    static var patient: ServeLimits {
+        var limits = ServeLimits()
+        limits.loginDeadline = .seconds(300)
+        limits.drain = .seconds(60)
+        limits.stall = .seconds(300)
+        return limits
+    }
+}
+
 /// A disk of zeros that answers only when it is told to: for what happens while a disk is at work. Made and used on the
 /// loop.
 final class HeldDisk: Disk {
@@ -62,7 +74,7 @@ final class HeldDisk: Disk {
 /// Starts a server with `disks` of the given sizes, runs `body`, and stops it in any case.
 /// - Parameter isHeld: the disks answer only when they are told to.
 func withServer(
-    disks: [UInt64] = [64 << 20], access: TargetAccess = TargetAccess(), limits: ServeLimits = ServeLimits(),
+    disks: [UInt64] = [64 << 20], access: TargetAccess = TargetAccess(), limits: ServeLimits = .patient,
     configuration: LoopConfiguration = LoopConfiguration(), isHeld: Bool = false,
     _ body: (ServedFixture) async throws -> Void
 ) async throws {

@@ -1,7 +1,7 @@
 import Netlink
 import Testing
 
-/// The bytes of messages about VXLAN links, bridge ports, forwarding entries and neighbours, one string per wire struct.
+/// The bytes of messages about VXLAN links, bridge ports, forwarding entries and neighbours; a string per wire struct.
 struct OverlayMessageTests {
     private let mac = MACAddress(rawValue: 0x0200_0000_0007)
     private let v4: IPAddress = .v4(IPv4Address(rawValue: 0xc000_020b))
