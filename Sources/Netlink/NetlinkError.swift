@@ -66,7 +66,8 @@ public struct NetlinkError: Error, Hashable, Sendable, CustomStringConvertible {
 
     private var reason: String {
         switch cause {
-        case .refused(let errno, let words?, _): "\(errno): \(words)\(advice(errno))"
+        // Who says why says more than a guess about privileges.
+        case .refused(let errno, let words?, _): "\(errno): \(words)\(errno == .notSupported ? advice(errno) : "")"
         case .refused(let errno, nil, let offset?): "\(errno) (attribute at byte \(offset))\(advice(errno))"
         case .refused(let errno, nil, nil): "\(errno)\(advice(errno))"
         case .system(let errno): "\(errno)\(advice(errno))"

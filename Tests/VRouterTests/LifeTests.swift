@@ -167,6 +167,37 @@ struct LifeTests {
         }
     }
 
+    @Test(arguments: ["0", "1"])
+    func `an address of somebody else's in our subnet stays when ours changes`(isForwarding: String) async throws {
+        try await Site.with { site in
+            // Of the whole node, as other programs switch it on; our own switches are then nobody's.
+            try await site.node.run("sh", "-c", "echo \(isForwarding) > /proc/sys/net/ipv4/ip_forward")
+            #expect(try await site.apply(TrafficTests.manifest) == [])
+            try await site.node.run("ip", "addr", "add", "10.10.0.77/24", "dev", "blue")
+            let next = TrafficTests.manifest.replacing("10.10.0.1/24", with: "10.10.0.2/24")
+            #expect(try await site.apply(next) == [])
+            let left = try await site.node.run("ip", "-4", "-o", "addr", "show", "dev", "blue")
+            #expect(left.contains("10.10.0.2/24") && left.contains("10.10.0.77/24"), "\(left)")
+            #expect(!left.contains("10.10.0.1/24"))
+            let promotes = try await site.node.run("cat", "/proc/sys/net/ipv4/conf/blue/promote_secondaries")
+            #expect(promotes == "0\n")
+        }
+    }
+
+    @Test func `a bridge whose IPv6 is switched off is named with the remedy, and IPv4 works`() async throws {
+        try await Site.with { site in
+            try await site.node.run("sh", "-c", "echo 1 > /proc/sys/net/ipv6/conf/blue/disable_ipv6")
+            let trouble = try await site.apply(TrafficTests.manifest)
+            #expect(trouble.count == 1)
+            let words = "router/gw failed: add address fd00:10::1/64 on blue: Permission denied: "
+            #expect(trouble.first?.hasPrefix(words) == true, "\(trouble)")
+            #expect(trouble.first?.contains("; switch it on with `sysctl net.ipv6.conf.blue.disable_ipv6=0`") == true)
+            #expect(try await site.pings(site.a, "10.10.0.1"))
+            try await site.node.run("sh", "-c", "echo 0 > /proc/sys/net/ipv6/conf/blue/disable_ipv6")
+            #expect(try await site.apply(TrafficTests.manifest) == [])
+        }
+    }
+
     @Test func `a router without its bridge fails by name, and the others are made`() async throws {
         try await Site.with { site in
             let text = """

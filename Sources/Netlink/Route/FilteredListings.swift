@@ -15,6 +15,17 @@ extension NetlinkSocket {
 }
 
 extension NetlinkSocket {
+    /// Lists the routes that lead through a link, both families, all tables; those with several next hops included.
+    public mutating func routes(through link: Int32) throws(NetlinkError) -> [Route] {
+        var request = MessageWriter(capacity: 64)
+        request.message(UInt16(RTM_GETROUTE), .dump, operation: "list routes") {
+            $0.append(rtmsg())
+            $0.attribute(Int(RTA_OIF.rawValue), UInt32(bitPattern: link))
+        }
+        // A kernel without strict checking (before Linux 4.20) lists them all.
+        return try dump(request) { Route($0) }.filter { $0.link == link || $0.isComplex }
+    }
+
     /// Lists the routes that one program has put there, both families, all tables; the kernel leaves the others out, of
     /// which there may be a million.
     public mutating func routes(ofProtocol number: UInt8) throws(NetlinkError) -> [Route] {

@@ -74,6 +74,20 @@ extension MessageWriter {
     }
 }
 
+extension MessageWriter {
+    /// Takes an address from an interface and from nobody else: by default the kernel takes the later IPv4 addresses of
+    /// the same subnet with it (promote_secondaries, Linux ip-sysctl).
+    public mutating func removeAddressAlone(_ prefix: IPPrefix, from link: Link) {
+        let isDue = prefix.isIPv4 && link.promotesSecondaries == false
+        var change = LinkChange()
+        change.promotesSecondaries = true
+        if isDue { changeLink(.index(link.index), change) }
+        removeAddress(prefix, from: link.index)
+        change.promotesSecondaries = false
+        if isDue { changeLink(.index(link.index), change) }
+    }
+}
+
 extension AttributeWriter {
     fileprivate mutating func write(_ prefix: IPPrefix, on link: Int32) {
         var header = ifaddrmsg()

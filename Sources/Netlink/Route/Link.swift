@@ -32,6 +32,9 @@ public struct Link: Hashable, Sendable {
     public var addressGeneration: AddressGeneration?
     /// net.ipv6.conf.NAME.disable_ipv6; nil where the kernel has no IPv6.
     public var isIPv6Disabled: Bool?
+    /// net.ipv4.conf.NAME.promote_secondaries: when an address goes, those of its subnet that came after it stay. Nil
+    /// where the link has no IPv4.
+    public var promotesSecondaries: Bool?
     /// Of a tun or tap.
     public var tun: TunAttributes?
     /// Of a bridge.

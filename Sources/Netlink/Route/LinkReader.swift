@@ -82,7 +82,17 @@ extension Link {
         }
     }
 
+    /// IPV4_DEVCONF_PROMOTE_SECONDARIES (linux/ip.h).
+    static let promoteSecondaries = 20
+
     private mutating func readFamilies(_ families: AttributeReader) {
+        for family in families where family.type == Int(AF_INET) {
+            for attribute in family.nested where attribute.type == Int(IFLA_INET_CONF) {
+                // An array of int32 that begins with IPV4_DEVCONF 1 (linux/ip.h).
+                let number = attribute.payload.value(at: (Self.promoteSecondaries - 1) * 4, as: Int32.self)
+                promotesSecondaries = number.map { $0 != 0 }
+            }
+        }
         for family in families where family.type == Int(AF_INET6) {
             for attribute in family.nested {
                 switch attribute.type {

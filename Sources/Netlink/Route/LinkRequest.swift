@@ -24,6 +24,8 @@ public struct LinkChange: Hashable, Sendable {
     public var isUp: Bool?
     /// How it forms IPv6 link-local addresses. The kernel refuses it (EAFNOSUPPORT) where IPv6 is compiled out.
     public var addressGeneration: AddressGeneration?
+    /// Whether addresses of a subnet stay when the first of them goes.
+    public var promotesSecondaries: Bool?
     /// Of a bridge. The kernel takes a forward delay outside 2 to 30 s only while STP is off already (ERANGE), and
     /// reads the delay first: a bridge with STP on needs `isSTPEnabled = false` in a message before.
     public var bridge: BridgeAttributes?
@@ -97,11 +99,7 @@ extension MessageWriter {
             if let alias = change.alias { writer.attribute(Int(IFLA_IFALIAS), bytes: alias.utf8) }
             if let master = change.master { writer.attribute(Int(IFLA_MASTER), master) }
             if let group = change.group { writer.attribute(Int(IFLA_GROUP), group) }
-            if let generation = change.addressGeneration {
-                writer.nested(Int(IFLA_AF_SPEC)) {
-                    $0.nested(Int(AF_INET6)) { $0.attribute(Int(IFLA_INET6_ADDR_GEN_MODE), generation.rawValue) }
-                }
-            }
+            writer.writeFamilies(of: change)
             if let bridge = change.bridge {
                 writer.nested(Int(IFLA_LINKINFO)) {
                     // The kind must be repeated with its data.
@@ -165,6 +163,20 @@ extension AttributeWriter {
         case .name(let name):
             append(header)
             attribute(Int(IFLA_IFNAME), name.description)
+        }
+    }
+
+    fileprivate mutating func writeFamilies(of change: LinkChange) {
+        guard change.addressGeneration != nil || change.promotesSecondaries != nil else { return }
+        nested(Int(IFLA_AF_SPEC)) {
+            if let isOn = change.promotesSecondaries {
+                $0.nested(Int(AF_INET)) {
+                    $0.nested(Int(IFLA_INET_CONF)) { $0.attribute(Link.promoteSecondaries, UInt32(isOn ? 1 : 0)) }
+                }
+            }
+            if let generation = change.addressGeneration {
+                $0.nested(Int(AF_INET6)) { $0.attribute(Int(IFLA_INET6_ADDR_GEN_MODE), generation.rawValue) }
+            }
         }
     }
 

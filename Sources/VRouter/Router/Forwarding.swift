@@ -78,11 +78,8 @@ enum ForwardingSwitch {
     }
 
     private static func setIPv4(_ bridge: String, _ isOn: Bool) throws(IPSettingError) {
-        // With an address its secondaries go, somebody else's too, unless one of them takes its place.
-        for name in ["promote_secondaries", "forwarding"] {
-            let fallback = try IPSetting.read(IPSetting.path(isIPv4: true, "default", name)) ?? 0
-            try IPSetting.write(IPSetting.path(isIPv4: true, bridge, name), isOn ? 1 : fallback)
-        }
+        let fallback = try IPSetting.read(IPSetting.path(isIPv4: true, "default", "forwarding")) ?? 0
+        try IPSetting.write(IPSetting.path(isIPv4: true, bridge, "forwarding"), isOn ? 1 : fallback)
     }
 
     private static func setIPv6(_ bridge: String, _ isOn: Bool, _ ipv6: IPv6Forwarding) throws(IPSettingError) {

@@ -64,6 +64,17 @@ enum RouterItem: Hashable, Sendable {
         }
     }
 
+    /// What a message to the kernel is about.
+    var subject: String {
+        switch self {
+        case .mark(let name, let text): "\(name) (\(text))"
+        case .address(let name, let prefix): "\(prefix) on \(name)"
+        case .route(let destination, _, _, _): "to \(Self.text(destination)) \(text)"
+        case .rule(let rule): "\(rule.priority) (\(text))"
+        case .forwarding, .nodeForwarding: field
+        }
+    }
+
     private static func text(_ destination: IPPrefix) -> String {
         destination.length > 0 ? "\(destination)" : destination.isIPv4 ? "default" : "default (IPv6)"
     }

@@ -1,5 +1,6 @@
 internal import Netlink
 internal import Reconcile
+internal import SystemPackage
 
 /// What one router lacks, and what it has too much.
 struct RouterWork {
@@ -45,10 +46,10 @@ struct RouterRun: ~Copyable {
         if phase == .switches { return try turn(due, isOn: false) }
         try send(due) { item, link, batch in
             switch item {
-            case .mark(_, let text): batch.removeAlternativeName(text, from: .index(link))
-            case .address(_, let prefix): batch.removeAddress(prefix, from: link)
+            case .mark(_, let text): if let link { batch.removeAlternativeName(text, from: .index(link.index)) }
+            case .address(_, let prefix): if let link { batch.removeAddressAlone(prefix, from: link) }
             case .route(let destination, let gateway, _, let table):
-                batch.removeRoute(Route(to: destination, via: gateway, link: link, table: table))
+                batch.removeRoute(Route(to: destination, via: gateway, link: link?.index, table: table))
             case .rule(let rule): batch.removeRoutingRule(rule)
             case .forwarding, .nodeForwarding: break
             }
@@ -64,10 +65,10 @@ struct RouterRun: ~Copyable {
         if phase == .switches { return try turn(due, isOn: true) }
         try send(due) { item, link, batch in
             switch item {
-            case .mark(_, let text): batch.addAlternativeName(text, to: .index(link))
-            case .address(_, let prefix): batch.addAddress(prefix, to: link)
+            case .mark(_, let text): if let link { batch.addAlternativeName(text, to: .index(link.index)) }
+            case .address(_, let prefix): if let link { batch.addAddress(prefix, to: link.index) }
             case .route(let destination, let gateway, _, let table):
-                batch.addRoute(Route(to: destination, via: gateway, link: link, table: table))
+                batch.addRoute(Route(to: destination, via: gateway, link: link?.index, table: table))
             case .rule(let rule): batch.addRoutingRule(rule)
             case .forwarding, .nodeForwarding: break
             }
@@ -77,30 +78,30 @@ struct RouterRun: ~Copyable {
         }
     }
 
-    /// Sends one message for each item; what goes wrong is noted with its router.
+    /// Sends the messages of each item; what goes wrong is noted with its router.
     private mutating func send(
-        _ due: [(Int, RouterItem)], _ write: (RouterItem, Int32, inout MessageWriter) -> Void,
+        _ due: [(Int, RouterItem)], _ write: (RouterItem, Link?, inout MessageWriter) -> Void,
         isFine: (NetlinkError) -> Bool
     ) throws(RouterError) {
         var batch = MessageWriter()
         var sent: [(Int, RouterItem)] = []
         for (index, item) in due {
-            var link: Int32 = 0
+            var link: Link?
             if item.needsLink, let name = item.interface {
                 guard let bridge = sight.bridges[name] else {
                     note(index, "there is no bridge \(name) for the \(item.field)")
                     continue
                 }
-                link = bridge.index
+                link = bridge
             }
             write(item, link, &batch)
-            sent.append((index, item))
+            while sent.count < batch.count { sent.append((index, item)) }
         }
         guard !batch.isEmpty else { return }
         do throws(NetlinkError) {
             for (entry, error) in zip(sent, try socket.request(batch)) {
                 guard let error, !isFine(error) else { continue }
-                note(entry.0, "\(error.about("\(entry.1.field) (\(entry.1.text))"))")
+                note(entry.0, "\(error.about(entry.1.subject))\(Self.advice(entry.1, error))")
             }
         } catch {
             throw .netlink(error)
@@ -124,6 +125,12 @@ struct RouterRun: ~Copyable {
         for (entry, error) in zip(due, outcomes) {
             if let error { note(entry.0, error.description) }
         }
+    }
+
+    private static func advice(_ item: RouterItem, _ error: NetlinkError) -> String {
+        // EACCES is the kernel's word for an interface that has no IPv6 (inet6_rtm_newaddr).
+        guard case .address(let bridge, .v6) = item, error.errno == .permissionDenied else { return "" }
+        return "; switch it on with `sysctl net.ipv6.conf.\(bridge).disable_ipv6=0`, or take the router's IPv6 out"
     }
 
     private mutating func note(_ index: Int, _ failure: String) {

@@ -99,7 +99,9 @@ enum FarEnds {
         let wanted = Set(spec.addresses.map(\.prefix))
         // Routes hang on addresses: what must go goes first, what is new comes last.
         for gateway in seen.gateways.subtracting(gateways).sorted() { writer.removeRoute(route(gateway, spec, index)) }
-        for prefix in seen.ownAddresses.subtracting(wanted).sorted() { writer.removeAddress(prefix, from: index) }
+        for prefix in seen.ownAddresses.subtracting(wanted).sorted() {
+            writer.removeAddressAlone(prefix, from: seen.link)
+        }
         for prefix in spec.addresses.map(\.prefix) where !seen.addresses.contains(prefix) {
             writer.addAddress(prefix, to: index)
         }

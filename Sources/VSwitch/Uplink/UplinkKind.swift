@@ -15,6 +15,8 @@ public struct UplinkObservation: Hashable, Sendable {
     public var bridge: Int32?
     /// Addresses of the port itself, which it would lose the use of.
     public var addresses: [IPPrefix] = []
+    /// Routes through the port that somebody has put there, which would lead nowhere or be lost.
+    public var routes: [IPPrefix] = []
 }
 
 /// Ports of the machine that switches borrow: marked by an alternative name, given back as they were.
@@ -46,19 +48,25 @@ public struct UplinkKind: ResourceKind {
             observation.bridge = specs[name].flatMap { bridges[$0.switchName] }
             seen[name] = observation
         }
-        try addAddresses(&seen)
+        try addUse(&seen)
         return seen
     }
 
-    /// Addresses matter only on ports that are yet to be borrowed: most looks need none.
-    private func addAddresses(_ seen: inout [String: UplinkObservation]) throws(NetlinkError) {
-        guard seen.values.contains(where: { $0.link != nil && $0.borrower == nil }) else { return }
+    /// What a port is used for matters only while it is yet to be borrowed: most looks ask for nothing.
+    private func addUse(_ seen: inout [String: UplinkObservation]) throws(NetlinkError) {
+        let free = seen.filter { $0.value.link != nil && $0.value.borrower == nil }
+        guard !free.isEmpty else { return }
         var socket = try links.location.socket(.route)
-        // An IPv6 link-local address is the kernel's own doing.
-        let addresses = try socket.addresses().filter { $0.scope != 253 || $0.prefix.isIPv4 }
-        for (name, observation) in seen {
+        let all = try socket.addresses()
+        // An IPv6 link-local address is the kernel's own doing, and it says so from Linux 5.18 on (IFAPROT_KERNEL_LL).
+        let tells = all.contains { $0.protocolNumber != 0 }
+        let addresses = all.filter { $0.prefix.isIPv4 || $0.scope != 253 || tells && $0.protocolNumber != 3 }
+        for (name, observation) in free {
             guard let index = observation.link?.index else { continue }
             seen[name]?.addresses = addresses.filter { $0.link == index }.map(\.prefix).sorted()
+            // Not the kernel's, and not those that come again by themselves (RTPROT_REDIRECT, _KERNEL, _RA).
+            let routes = try socket.routes(through: index).filter { ![1, 2, 9].contains($0.protocolNumber) }
+            seen[name]?.routes = Set(routes.map(\.destination)).sorted()
         }
     }
 
@@ -99,6 +107,13 @@ public struct UplinkKind: ResourceKind {
             return .conflict(
                 reason: "\(spec.interface) has addresses of its own (\(list)), which would be cut off; move them to a "
                     + "router's interface on switch '\(spec.switchName)' first")
+        }
+        guard observation.routes.isEmpty else {
+            let list = observation.routes.map { $0.length == 0 ? "default" : "\($0)" }.joined(separator: ", ")
+            return .conflict(
+                reason:
+                    "\(spec.interface) has routes of its own (\(list)), which would be lost; take them out, or give "
+                    + "them to a router, first")
         }
         return .create([FieldChange("switch", to: spec.switchName)])
     }

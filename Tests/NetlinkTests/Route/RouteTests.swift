@@ -50,6 +50,53 @@ struct RouteTests {
         }
     }
 
+    @Test func `an address is taken away alone, and the interface stays as it was`() async throws {
+        try await TestNamespace.with { space in
+            var socket = try NetworkLocation.namespace(space.name).socket(.route)
+            try await space.run("ip", "link", "add", "br0", "type", "bridge")
+            let name = try #require(InterfaceName("br0"))
+            for promotes in ["0", "1"] {
+                let file = "/proc/sys/net/ipv4/conf/br0/promote_secondaries"
+                try await space.run("sh", "-c", "echo \(promotes) > \(file)")
+                for address in ["192.0.2.1/24", "192.0.2.2/24", "fd00::1/64"] {
+                    try await space.run("ip", "addr", "replace", address, "dev", "br0")
+                }
+                let link = try #require(try socket.link(named: name))
+                #expect(link.promotesSecondaries == (promotes == "1"))
+                var batch = MessageWriter()
+                for address in ["192.0.2.1/24", "fd00::1/64"] {
+                    batch.removeAddressAlone(try prefix(address), from: link)
+                }
+                #expect(try socket.request(batch).allSatisfy { $0 == nil })
+                let left = try socket.addresses().filter { $0.link == link.index }.map(\.prefix.description)
+                #expect(left == ["192.0.2.2/24"])
+                #expect(try await space.run("cat", file) == promotes + "\n")
+            }
+        }
+    }
+
+    @Test func `the routes through one link are listed, and no others`() async throws {
+        try await TestNamespace.with { space in
+            var socket = try NetworkLocation.namespace(space.name).socket(.route)
+            for name in ["br0", "br1"] {
+                try await space.run("ip", "link", "add", name, "type", "bridge")
+                try await space.run("ip", "link", "set", name, "addrgenmode", "none", "up")
+            }
+            for words in [
+                "route add 198.51.100.0/24 dev br0", "-6 route add fd00:9::/64 dev br0 table 1000",
+                "route add 198.51.101.0/24 dev br1", "route add 198.51.102.0/24 nexthop dev br0 nexthop dev br1",
+            ] { try await output(of: space.inside(["ip"] + words.split(separator: " ").map(String.init))) }
+            let name = try #require(InterfaceName("br0"))
+            let link = try #require(try socket.link(named: name))
+            // 3 is RTPROT_BOOT: what the ip command puts there.
+            let routes = try socket.routes(through: link.index).filter { $0.protocolNumber == 3 }
+            #expect(
+                routes.map(\.destination.description).sorted() == [
+                    "198.51.100.0/24", "198.51.102.0/24", "fd00:9::/64",
+                ])
+        }
+    }
+
     @Test func `a monitor wakes for a change and says nothing else`() async throws {
         try await TestNamespace.with { space in
             let location = NetworkLocation.namespace(space.name)

@@ -64,6 +64,14 @@ struct NamespaceTests {
                 try await inside.run("ip", "route", "add", "198.51.100.0/24", "via", "10.10.0.7")
                 #expect(await node.plan(desired(first)) == [])
 
+                // A later address of the same subnet goes with the first one, if the kernel has its way.
+                try await inside.run("ip", "addr", "add", "10.10.0.99/24", "dev", "eth0")
+                let moved = try nic("c1", in: inside.name, ["10.10.0.11/24"], gateways: ["10.10.0.1"])
+                #expect(await node.apply(desired(moved)) == [])
+                let both = try await inside.run("ip", "-o", "addr", "show", "eth0")
+                #expect(both.contains("10.10.0.11/24") && both.contains("10.10.0.99/24"), "\(both)")
+                #expect(!both.contains("10.10.0.10/24"))
+
                 let second = try nic(
                     "c1", in: inside.name, ["10.10.0.10/24", "10.10.0.20/32", "fd00:10::5/64"], gateways: ["10.10.0.2"])
                 #expect(await node.plan(desired(second)) == ["nic/c1/net0 update"])

@@ -76,6 +76,26 @@ struct UplinkTests {
         }
     }
 
+    @Test func `a port with a link-local address or routes of somebody's is in use`() async throws {
+        try await Node.with { node in
+            for port in ["eth1", "eth2", "eth3", "eth4"] {
+                try await addPort(node, port)
+                try await node.space.run("ip", "link", "set", port, "up")
+                try await node.space.run("ip", "link", "set", "\(port)-peer", "up")
+            }
+            try await node.space.run("ip", "-6", "addr", "add", "fe80::1/64", "dev", "eth1")
+            try await node.space.run("ip", "-6", "route", "add", "default", "via", "fe80::9", "dev", "eth2")
+            try await node.space.run("ip", "route", "add", "198.51.100.0/24", "dev", "eth3")
+            let before = try await node.space.run("ip", "-6", "route", "show", "default")
+            let left = await node.apply(try desired("wan", "eth1", "eth2", "eth3", "eth4"))
+            #expect(left.count == 3, "\(left)")
+            #expect(left[0].hasPrefix("uplink/eth1 conflict: eth1 has addresses of its own (fe80::1/64)"))
+            #expect(left[1].hasPrefix("uplink/eth2 conflict: eth2 has routes of its own (default)"))
+            #expect(left[2].hasPrefix("uplink/eth3 conflict: eth3 has routes of its own (198.51.100.0/24)"))
+            #expect(try await node.space.run("ip", "-6", "route", "show", "default") == before)
+        }
+    }
+
     @Test func `a port that was put into our bridge by hand is borrowed from there`() async throws {
         try await Node.with { node in
             try await addPort(node, "eth1")
