@@ -109,7 +109,8 @@ struct GuestTests {
         let wrongs = [("wrong-wrong-wrong", Self.answer, 24), (DiskNode.password, "wrong-wrong-wrong", 19)]
         for (secret, answer, code) in wrongs {
             let refused = try await guest.attempt(Self.login(secret, answer))
-            #expect(Int(refused.code) == code, "\(refused)")
+            let said = try? text(ofFile: guest.node.log)
+            #expect(Int(refused.code) == code, "\(refused), the daemon:\n\(said ?? "")")
         }
         try await guest.run(Self.login(DiskNode.password, Self.answer))
     }
