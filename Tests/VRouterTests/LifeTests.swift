@@ -116,11 +116,13 @@ struct LifeTests {
         try await Site.with { site in
             #expect(try await site.apply(TrafficTests.manifest) == [])
             for line in [
-                "link set blue down", "link set blue name bluex", "link set bluex up", "link add blue type bridge",
+                "link set blue alias other", "link set blue down", "link set blue name bluex", "link set bluex up",
+                "link add blue type bridge",
                 "link set blue addrgenmode none up",
             ] {
                 try await output(of: site.node.inside(["ip"] + line.split(separator: " ").map(String.init)))
             }
+            try await site.node.run("ip", "link", "set", "blue", "alias", "sdagent switch/blue")
             #expect(try await site.plan(TrafficTests.manifest).contains("~ router/gw  update\n"))
             #expect(try await site.apply(TrafficTests.manifest) == [])
             #expect(try await site.node.run("ip", "link", "show", "blue").contains("altname sdagent.router.gw.blue"))
