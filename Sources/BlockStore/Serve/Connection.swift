@@ -139,7 +139,7 @@ final class Connection: DiskClient {
     override func timerFired(tag: UInt32) {
         if tag == Tag.look { return lookAround() }
         guard phase == .login else { return }
-        registry.log.notice("\(peer): no login within \(registry.limits.loginDeadline)")
+        registry.remark(onStranger: peer, "no login within \(registry.limits.loginDeadline)")
         close()
     }
 
@@ -177,7 +177,12 @@ final class Connection: DiskClient {
     /// Closes for a fault of the peer's, with words for the log.
     func fail(_ reason: String) {
         guard phase != .closing else { return }
-        registry.log.notice("\(peer): connection closed: \(reason)")
+        let words = "connection closed: \(reason)"
+        if phase == .login {
+            registry.remark(onStranger: peer, words)
+        } else {
+            registry.log.notice("\(peer): \(words)")
+        }
         close()
     }
 

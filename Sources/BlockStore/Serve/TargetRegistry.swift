@@ -71,6 +71,7 @@ final class TargetRegistry {
     private(set) var connections: [ObjectIdentifier: Connection] = [:]
     private var lastSerial: UInt64 = 0
     private var crowding = LogThrottle(seconds: 5)
+    private var remarks = LogThrottle(lines: 10, seconds: 10)
 
     init(on loop: Loop, log: Logger, limits: ServeLimits) {
         self.loop = loop
@@ -86,6 +87,13 @@ final class TargetRegistry {
 
     /// Connections that have not logged in, nor are about to take over a session.
     var strangers: [Connection] { connections.values.filter { $0.phase == .login && $0.established == nil } }
+
+    /// Tells the log of a peer that has not logged in. That may be anybody, as often as it likes: what is above ten
+    /// lines in ten seconds is counted.
+    func remark(onStranger peer: SocketAddress, _ words: String) {
+        guard let count = remarks.note(at: loop.now) else { return }
+        log.notice("\(peer): \(words)\(count > 1 ? "; \(count - 1) more such lines were left out before" : "")")
+    }
 
     func add(_ connection: Connection) {
         lastSerial &+= 1
