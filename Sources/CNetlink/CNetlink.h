@@ -2,6 +2,7 @@
 // Without _GNU_SOURCE: swift-system's C module is built without it, and fd_set must look the same in both.
 #include <arpa/inet.h>
 #include <linux/fib_rules.h>
+#include <linux/filter.h>
 #include <linux/if_addr.h>
 #include <linux/if_bridge.h>
 #include <linux/if_link.h>

@@ -12,7 +12,8 @@ public struct NetlinkMonitor: ~Copyable, Sendable {
 
     /// What is watched.
     public enum Subject: Sendable {
-        /// Links, IPv4 and IPv6 addresses and routes. Not neighbours: they change with the traffic.
+        /// Links, IPv4 and IPv6 addresses and routes; neighbours and forwarding entries that somebody has set. Not
+        /// those that the kernel has learned: they change with the traffic.
         case routing
         /// nftables: tables, chains, rules, sets.
         case nftables
@@ -44,6 +45,8 @@ public struct NetlinkMonitor: ~Copyable, Sendable {
         let type = CInt(SOCK_RAW.rawValue) | CInt(SOCK_CLOEXEC.rawValue) | CInt(SOCK_NONBLOCK.rawValue)
         let socket = Descriptor(adopting: try linuxCall { Glibc.socket(AF_NETLINK, type, protocolNumber) })
         NetlinkOption.growBuffers(socket.raw, bytes: 1 << 20)
+        // First of all, so that nothing that it leaves out is queued before.
+        if subject == .routing { try NeighbourFilter.attach(to: socket.raw) }
         var address = sockaddr_nl()
         address.nl_family = sa_family_t(AF_NETLINK)
         try linuxCall {
@@ -88,9 +91,10 @@ extension NetlinkMonitor.Subject {
     fileprivate var groups: [CInt] {
         switch self {
         case .routing:
-            [RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE].map {
-                CInt($0.rawValue)
-            }
+            [
+                RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE,
+                RTNLGRP_NEIGH,
+            ].map { CInt($0.rawValue) }
         case .nftables:
             [CInt(NFNLGRP_NFTABLES.rawValue)]
         }
