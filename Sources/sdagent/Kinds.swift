@@ -1,4 +1,5 @@
 import BlockStore
+import Netlink
 import Reconcile
 import Rules
 import VRouter
@@ -30,6 +31,7 @@ extension Kinds {
                 VolumeKind(places, disks: storage?.disks),
                 SwitchKind(links: links),
                 UplinkKind(links: links),
+                OverlayKind(links: links),
                 GuardKind(links: links),
                 NICKind(links: links),
                 NATKind(),
@@ -49,9 +51,11 @@ extension Kinds {
             derivations: [
                 PoolKind.derivation,
                 VolumeKind.derivation,
+                OverlayKind.resolution(subnets: RouterKind.subnets),
                 NICKind.resolution(subnets: RouterKind.subnets),
                 GuardKind.derivation,
                 RouterChecks.derivation(claims: nicAddresses),
+                RouterKind.resolution(bridges: bridgeAddresses),
                 NATKind.derivation,
                 VMKind.derivation,
             ])
@@ -59,6 +63,12 @@ extension Kinds {
 }
 
 extension Kinds {
+    /// The MAC addresses of the bridges by switch, from which routers form link-local addresses.
+    @Sendable
+    private static func bridgeAddresses(_ desired: Desired) -> [String: MACAddress] {
+        desired.specs(of: SwitchKind.self).mapValues(\.mac)
+    }
+
     /// The addresses that NICs have on each switch, for the check that no router has them too.
     @Sendable
     private static func nicAddresses(_ desired: Desired) -> [AddressClaim] {

@@ -11,7 +11,12 @@ import Testing
 struct SchemaFieldTests {
     /// A manifest that holds nothing but one unknown field in one place, and the definition of that place.
     static let places: [(definition: String, text: String)] = [
-        ("switch", "switches: { a: { § } }"),
+        ("switch", "switches: { a: { § } }"), ("overlay", "switches: { a: { overlay: { § } } }"),
+        ("peer", "switches: { a: { overlay: { vni: 1, local: 192.0.2.1, peers: [ { § } ] } } }"),
+        (
+            "host",
+            "switches: { a: { overlay: { vni: 1, local: 192.0.2.1, peers: { address: 192.0.2.2, hosts: { § } } } } }"
+        ),
         ("router", "routers: { a: { § } }"),
         ("route", "routers: { a: { interfaces: {}, routes: [ { § } ] } }"),
         ("snat", "routers: { a: { interfaces: {}, snat: [ { § } ] } }"),

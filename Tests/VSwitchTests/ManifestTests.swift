@@ -1,4 +1,3 @@
-import Manifest
 import Netlink
 import Reconcile
 import Testing
@@ -6,21 +5,8 @@ import VSwitch
 
 /// What switches and NICs of a manifest become, and how their mistakes read.
 struct ManifestTests {
-    /// The section `vms`, with NICs alone.
-    private static let machines = Section("vms") { entry, desired, diagnostics in
-        var fields = Fields(entry.entry.value, of: "vm '\(entry.name)'", diagnostics)
-        _ = NICKind.readNICs(of: entry.name, &fields, into: &desired)
-        fields.finish()
-    }
-
     private func load(_ text: String, subnets: [String: [IPPrefix]] = [:]) -> (Desired?, [String]) {
-        let links = LinkListing()
-        let loader = DesiredLoader(
-            sections: [SwitchKind.section, Self.machines], derivations: [NICKind.resolution { _ in subnets }],
-            kinds: [SwitchKind(links: links), UplinkKind(links: links), NICKind(links: links)])
-        let diagnostics = Diagnostics()
-        let desired = loader.load([Source(file: "node.yaml", directory: "/", text: text)], diagnostics)
-        return (desired, diagnostics.all.map { "\($0.position.line):\($0.position.column) \($0.message)" })
+        Manifests.load(text, subnets: subnets)
     }
 
     private func nics(_ text: String, subnets: [String: [IPPrefix]] = [:]) throws -> [String: NICSpec] {

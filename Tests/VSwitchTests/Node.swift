@@ -12,7 +12,14 @@ struct Node {
     init(_ space: TestNamespace) {
         self.space = space
         let links = LinkListing(in: .namespace(space.name))
-        reconciler = Reconciler(kinds: [SwitchKind(links: links), UplinkKind(links: links), NICKind(links: links)])
+        reconciler = Reconciler(kinds: [
+            SwitchKind(links: links), UplinkKind(links: links), OverlayKind(links: links), NICKind(links: links),
+        ])
+    }
+
+    init(_ space: TestNamespace, _ reconciler: Reconciler) {
+        self.space = space
+        self.reconciler = reconciler
     }
 
     /// Runs the body on a node of its own.

@@ -19,7 +19,7 @@ extension RouterSpec {
         if ipv6 == .wholeNode { items.insert(.nodeForwarding) }
         // Bridges form none by themselves, and without one the kernel asks for no neighbour on behalf of others
         // (ndisc_solicit): the one that would belong to the bridge's MAC.
-        let linkLocal = IPv6Address.linkLocal(of: .derived(from: "switch/\(interface.switchName)"))
+        let linkLocal = IPv6Address.linkLocal(of: interface.mac ?? .derived(from: "switch/\(interface.switchName)"))
         if let prefix = IPv6Prefix(address: linkLocal, length: 64) { items.insert(.address(bridge, .v6(prefix))) }
     }
 

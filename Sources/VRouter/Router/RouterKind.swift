@@ -65,6 +65,24 @@ public struct RouterKind: ResourceKind {
         }
     }
 
+    /// Fills in the MAC addresses of the bridges on which routers stand. It runs when all is read.
+    ///
+    /// - Parameter bridges: them by the switch's name, which another part knows.
+    public static func resolution(bridges: @escaping @Sendable (Desired) -> [String: MACAddress]) -> Derivation {
+        Derivation { desired, _ in
+            let bridges = bridges(desired)
+            for (name, unresolved) in desired.specs(of: Self.self) {
+                var spec = unresolved
+                for index in spec.interfaces.indices {
+                    spec.interfaces[index].mac = bridges[spec.interfaces[index].switchName]
+                }
+                let id = id(name)
+                desired.add(
+                    Self.self, name, spec, references: desired.references(of: id), at: desired.position(of: id))
+            }
+        }
+    }
+
     /// The subnets that routers have on each switch, with the routers' own addresses: for NICs that need a prefix
     /// length or a gateway.
     public static func subnets(in desired: Desired) -> [String: [IPPrefix]] {

@@ -35,6 +35,8 @@ public struct RouterInterface: Hashable, Sendable {
     public let switchName: String
     /// With the prefix length of the subnet, host bits kept.
     public var addresses: [Placed<IPPrefix>]
+    /// The MAC address of the switch's bridge; nil before `resolution`.
+    public var mac: MACAddress?
 
     public init(switchName: String, addresses: [Placed<IPPrefix>]) {
         self.switchName = switchName

@@ -20,6 +20,9 @@ extension NICKind {
             for (name, spec) in desired.specs(of: UplinkKind.self).sorted(by: { $0.key < $1.key }) {
                 claims.claim(.interface(spec.interface), by: UplinkKind.id(name), desired)
             }
+            for (name, spec) in desired.specs(of: OverlayKind.self).sorted(by: { $0.key < $1.key }) {
+                claims.claim(.interface(spec.interface), by: OverlayKind.id(name), desired)
+            }
             for (name, unresolved) in desired.specs(of: NICKind.self).sorted(by: { $0.key < $1.key }) {
                 let id = NICKind.id(name)
                 var spec = unresolved

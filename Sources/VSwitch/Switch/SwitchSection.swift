@@ -3,11 +3,14 @@ internal import Netlink
 public import Reconcile
 
 extension SwitchKind {
-    /// The section `switches` of the manifest: a bridge for each, and an uplink for each port that it borrows.
+    /// The section `switches` of the manifest: a bridge for each, an uplink for each port that it borrows, and the
+    /// overlay that joins it with other nodes.
     public static let section = Section("switches") { entry, desired, diagnostics in
         guard ResourceName.check(entry.entry, of: name, diagnostics) else { return }
         var fields = Fields(entry.entry.value, of: "switch '\(entry.name)'", diagnostics)
-        let mtu = fields.int("mtu", in: 68...65_535) ?? 1500
+        let mtu = fields.int("mtu", in: 68...65_535).map { UInt32($0) }
+        let place = fields.node("overlay")
+        let overlay = place.flatMap { OverlayReader.read($0, of: entry.name, mtu: mtu, diagnostics) }
         var positions: [Position] = []
         let uplinks = fields.list("uplinks") { item, diagnostics in
             let expecting = "an interface name of at most \(InterfaceName.maximumLength) bytes"
@@ -18,9 +21,13 @@ extension SwitchKind {
         }
         fields.finish()
 
-        desired.add(
-            SwitchKind.self, entry.name, SwitchSpec(name: entry.name, mtu: UInt32(mtu), uplinks: uplinks),
-            at: entry.entry.keyPosition)
+        let spec = SwitchSpec(
+            name: entry.name, mtu: mtu ?? overlay?.mtu ?? 1500, uplinks: uplinks, local: overlay?.local)
+        desired.add(SwitchKind.self, entry.name, spec, at: entry.entry.keyPosition)
+        if let place, let overlay {
+            let target = Reference(SwitchKind.id(entry.name), at: place.position)
+            desired.add(OverlayKind.self, entry.name, overlay, references: [target], at: place.position)
+        }
         for (uplink, position) in zip(uplinks, positions) {
             let spec = UplinkSpec(interface: uplink, switchName: entry.name)
             if let first = desired.specs(of: UplinkKind.self)[spec.resourceName] {

@@ -8,12 +8,15 @@ public struct SwitchSpec: Hashable, Sendable {
     public var mtu: UInt32
     /// Physical ports that it borrows, in the order of the manifest.
     public var uplinks: [InterfaceName]
+    /// This node's own address in the overlay that joins it with switches of other nodes; nil if none does.
+    public var local: IPAddress?
 
     /// A switch with these properties.
-    public init(name: String, mtu: UInt32 = 1500, uplinks: [InterfaceName] = []) {
+    public init(name: String, mtu: UInt32 = 1500, uplinks: [InterfaceName] = [], local: IPAddress? = nil) {
         self.name = name
         self.mtu = mtu
         self.uplinks = uplinks
+        self.local = local
     }
 
     /// The bridge's name: the switch's, or a hashed form of one longer than 15 bytes.
@@ -23,5 +26,7 @@ public struct SwitchSpec: Hashable, Sendable {
     public static func bridge(of name: String) -> InterfaceName { .derived(from: name) }
 
     /// The bridge's hardware address: pinned, since the kernel else takes the lowest of its ports'.
-    public var mac: MACAddress { .derived(from: "switch/\(name)") }
+    ///
+    /// Where the same switch is on other nodes too, each node's has its own: routers send from it.
+    public var mac: MACAddress { .derived(from: local.map { "switch/\(name)/\($0)" } ?? "switch/\(name)") }
 }
