@@ -69,20 +69,6 @@ extension VXLANAttributes {
     }
 }
 
-/// What a message sets on a VXLAN link; nil leaves a property as it is. VNI, port, checksum and the family of `local`
-/// cannot be changed.
-public struct VXLANChange: Hashable, Sendable {
-    /// Of the same family as before.
-    public var local: IPAddress?
-    public var isLearning: Bool?
-    public var ageing: UInt32?
-    public var timeToLive: UInt8?
-    public var fragmentation: VXLANAttributes.Fragmentation?
-
-    /// Changes nothing yet.
-    public init() {}
-}
-
 extension MessageWriter {
     /// Makes a VXLAN link, down; EEXIST if the name is taken, or another link has this VNI on this port.
     @discardableResult
@@ -101,14 +87,15 @@ extension MessageWriter {
         }
     }
 
-    /// Changes an existing VXLAN link.
+    /// Sets on an existing VXLAN link all that can be changed: what it learns, how it ages and sends, and its own
+    /// address, which must be of the same family as before. VNI, port and checksum stay as they are.
     @discardableResult
-    public mutating func changeVXLAN(_ target: LinkTarget, _ change: VXLANChange) -> Int {
+    public mutating func changeVXLAN(_ target: LinkTarget, _ attributes: VXLANAttributes) -> Int {
         message(UInt16(RTM_NEWLINK), operation: "change VXLAN link") {
             $0.append(ifinfomsg(), target)
             $0.nested(Int(IFLA_LINKINFO)) {
                 $0.attribute(Int(IFLA_INFO_KIND), "vxlan")
-                $0.nested(Int(IFLA_INFO_DATA)) { $0.write(change) }
+                $0.nested(Int(IFLA_INFO_DATA)) { $0.writeChangeable(attributes) }
             }
         }
     }
@@ -124,22 +111,16 @@ extension AttributeWriter {
         } else {
             attribute(Int(IFLA_VXLAN_UDP_ZERO_CSUM6_TX), UInt8(vxlan.hasChecksum ? 0 : 1))
         }
-        var change = VXLANChange()
-        change.local = vxlan.local
-        change.isLearning = vxlan.isLearning
-        change.ageing = vxlan.ageing
-        change.timeToLive = vxlan.timeToLive
-        change.fragmentation = vxlan.fragmentation
-        write(change)
+        writeChangeable(vxlan)
     }
 
-    fileprivate mutating func write(_ change: VXLANChange) {
-        if let local = change.local {
+    fileprivate mutating func writeChangeable(_ vxlan: VXLANAttributes) {
+        if let local = vxlan.local {
             attribute(Int(local.isIPv4 ? IFLA_VXLAN_LOCAL : IFLA_VXLAN_LOCAL6), bytes: local.bytes)
         }
-        if let isLearning = change.isLearning { attribute(Int(IFLA_VXLAN_LEARNING), UInt8(isLearning ? 1 : 0)) }
-        if let ageing = change.ageing { attribute(Int(IFLA_VXLAN_AGEING), ageing) }
-        if let timeToLive = change.timeToLive { attribute(Int(IFLA_VXLAN_TTL), timeToLive) }
-        if let fragmentation = change.fragmentation { attribute(Int(IFLA_VXLAN_DF), fragmentation.rawValue) }
+        attribute(Int(IFLA_VXLAN_LEARNING), UInt8(vxlan.isLearning ? 1 : 0))
+        attribute(Int(IFLA_VXLAN_AGEING), vxlan.ageing)
+        attribute(Int(IFLA_VXLAN_TTL), vxlan.timeToLive)
+        attribute(Int(IFLA_VXLAN_DF), vxlan.fragmentation.rawValue)
     }
 }

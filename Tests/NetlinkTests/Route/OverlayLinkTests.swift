@@ -1,4 +1,5 @@
 import Netlink
+import Syscall
 import TestSupport
 import Testing
 
@@ -44,17 +45,14 @@ struct OverlayLinkTests {
             var wanted = VXLANAttributes(vni: 100, local: try address(local), port: 4789, isLearning: false)
             #expect(link.kind == .vxlan && link.vxlan == wanted && link.port == BridgePortAttributes())
 
-            var change = VXLANChange()
             wanted.local = try address(isIPv4 ? "192.0.2.11" : "fd00::11")
             (wanted.isLearning, wanted.ageing, wanted.timeToLive, wanted.fragmentation) = (true, 77, 9, .inherited)
-            (change.local, change.isLearning, change.ageing) = (wanted.local, true, 77)
-            (change.timeToLive, change.fragmentation) = (9, .inherited)
             var port = BridgePortAttributes()
             (port.isLearning, port.floodsUnicast, port.floodsMulticast) = (false, false, false)
             (port.floodsBroadcast, port.suppressesNeighbours, port.isIsolated) = (false, true, true)
             port.isLocked = true
             var batch = MessageWriter()
-            batch.changeVXLAN(.index(vxlan), change)
+            batch.changeVXLAN(.index(vxlan), wanted)
             batch.changeBridgePort(.index(vxlan), port)
             #expect(try socket.request(batch) == [nil, nil])
             link = try #require(try socket.link(named: name("vx")))
@@ -134,6 +132,36 @@ struct OverlayLinkTests {
             let outcomes = try socket.request(removal)
             #expect(outcomes.dropLast().allSatisfy { $0 == nil } && outcomes.last??.isMissing == true)
             #expect(try socket.neighbours(ofProtocol: OwnershipMark.protocolNumber).isEmpty)
+        }
+    }
+
+    @Test func `a monitor hears of what somebody sets, not of what is learned`() async throws {
+        try await TestNamespace.with { space in
+            var socket = try NetworkLocation.namespace(space.name).socket(.route)
+            _ = try build(&socket, local: "192.0.2.10")
+            for link in ["blue", "vx"] { try await space.run("ip", "link", "set", link, "up") }
+            let monitor = try NetlinkMonitor(.routing, in: NetworkNamespace(space.name))
+            // A link's carrier is told in the kernel's own time.
+            _ = try await eventually(within: 5) {
+                try await Task.sleep(for: .milliseconds(1500))
+                return try !monitor.drain()
+            }
+            for (words, isHeard) in [
+                ("ip neigh add 10.0.0.1 lladdr \(mac) dev blue nud reachable", false),
+                ("ip neigh del 10.0.0.1 dev blue", false),
+                ("ip neigh add fd00::1 lladdr \(mac) dev blue nud permanent", true),
+                ("ip neigh add 10.0.0.1 lladdr \(mac) dev blue nud permanent protocol 201", true),
+                ("ip neigh del 10.0.0.1 dev blue", true),
+                ("bridge fdb add \(other) dst 192.0.2.11 dev vx self dynamic", false),
+                ("bridge fdb add \(other) dev vx master dynamic", false),
+                ("bridge fdb replace \(other) dst 192.0.2.11 dev vx self", true),
+                ("bridge fdb replace \(other) dev vx master static", true),
+                ("bridge fdb del \(other) dev vx master", true), ("bridge fdb del \(other) dev vx self", true),
+                ("ip link add other type bridge", true),
+            ] {
+                try await output(of: space.inside(words.split(separator: " ").map(String.init)))
+                #expect(try monitor.drain() == isHeard, "\(words)")
+            }
         }
     }
 }

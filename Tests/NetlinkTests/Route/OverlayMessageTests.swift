@@ -1,7 +1,7 @@
 import Netlink
 import Testing
 
-/// The bytes of messages about VXLAN links, bridge ports, forwarding entries and neighbours; a string per wire struct.
+/// The bytes of messages about VXLAN links, bridge ports, forwarding entries and neighbours, a string per wire struct.
 struct OverlayMessageTests {
     private let mac = MACAddress(rawValue: 0x0200_0000_0007)
     private let v4: IPAddress = .v4(IPv4Address(rawValue: 0xc000_020b))
@@ -53,24 +53,25 @@ struct OverlayMessageTests {
     }
 
     @Test func `changes of a VXLAN link and of a bridge port`() throws {
-        var change = VXLANChange()
-        change.isLearning = true
-        change.fragmentation = .inherited
+        var tunnel = VXLANAttributes(vni: 100, local: v4, port: 4789, isLearning: true)
+        tunnel.fragmentation = .inherited
         var port = BridgePortAttributes()
         port.isLearning = false
         port.suppressesNeighbours = true
         var batch = MessageWriter()
-        batch.changeVXLAN(.index(3), change)
+        batch.changeVXLAN(.index(3), tunnel)
         batch.changeBridgePort(.index(3), port)
         #expect(
             hex(batch.bytes)
                 == hex(
-                    "44000000 1000 0100 00000000 00000000  # nlmsghdr: 68 bytes, RTM_NEWLINK, REQUEST",
+                    "5c000000 1000 0100 00000000 00000000  # nlmsghdr: 92 bytes, RTM_NEWLINK, REQUEST",
                     "00 00 0000 03000000 00000000 00000000  # ifinfomsg: index 3",
-                    "2400 1280  # IFLA_LINKINFO, nested",
+                    "3c00 1280  # IFLA_LINKINFO, nested",
                     "0a00 0100 76786c616e00 0000  # IFLA_INFO_KIND vxlan",
-                    "1400 0280  # IFLA_INFO_DATA, nested",
-                    "0500 0700 01 000000  0500 1d00 02 000000  # IFLA_VXLAN_LEARNING on, IFLA_VXLAN_DF inherit",
+                    "2c00 0280  # IFLA_INFO_DATA, nested",
+                    "0800 0400 c000020b  0500 0700 01 000000  # IFLA_VXLAN_LOCAL, IFLA_VXLAN_LEARNING on",
+                    "0800 0800 2c010000  0500 0500 00 000000  # IFLA_VXLAN_AGEING 300, IFLA_VXLAN_TTL: the route's",
+                    "0500 1d00 02 000000  # IFLA_VXLAN_DF inherit",
                     "6c000000 1000 0100 00000000 00000000  # nlmsghdr: 108 bytes, RTM_NEWLINK, REQUEST",
                     "00 00 0000 03000000 00000000 00000000  # ifinfomsg: index 3",
                     "4c00 1280  # IFLA_LINKINFO, nested",
