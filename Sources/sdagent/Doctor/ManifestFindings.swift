@@ -18,8 +18,11 @@ enum ManifestFindings {
         let taps = nics.filter { if case .tap = $0.value.attachment { true } else { false } }.map(\.key)
         let pairs = nics.filter { if case .namespace = $0.value.attachment { true } else { false } }.map(\.key)
         let routers = desired.specs(of: RouterKind.self)
+        let overlays = desired.specs(of: OverlayKind.self)
         let needs: [(Capability, [ResourceID])] = [
             (.bridge, desired.specs(of: SwitchKind.self).keys.map { SwitchKind.id($0) }),
+            (.vxlan, overlays.keys.map { OverlayKind.id($0) }),
+            (.neighbourSuppression, overlays.filter(\.value.isSuppressing).keys.map { OverlayKind.id($0) }),
             (.tap, taps.map { NICKind.id($0) }),
             (.veth, pairs.map { NICKind.id($0) }),
             (.nftablesBridge, nics.keys.map { NICKind.id($0) }),
