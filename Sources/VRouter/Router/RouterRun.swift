@@ -128,6 +128,9 @@ struct RouterRun: ~Copyable {
     }
 
     private static func advice(_ item: RouterItem, _ error: NetlinkError) -> String {
+        if case .mark(_, let text) = item, error.isExisting {
+            return "; another link has that name: take it off with `ip link property del dev LINK altname \(text)`"
+        }
         // EACCES is the kernel's word for an interface that has no IPv6 (inet6_rtm_newaddr).
         guard case .address(let bridge, .v6) = item, error.errno == .permissionDenied else { return "" }
         return "; switch it on with `sysctl net.ipv6.conf.\(bridge).disable_ipv6=0`, or take the router's IPv6 out"
