@@ -83,7 +83,7 @@ extension TableKind {
         case .none: .none
         case .create: .create(fields(from: sight?.table, to: wanted, change))
         case .delete: .delete
-        case .replace, .elements: .update(fields(from: sight?.table, to: wanted, change))
+        case .replace, .update: .update(fields(from: sight?.table, to: wanted, change))
         }
     }
 
@@ -103,7 +103,7 @@ extension TableKind {
             } catch {
                 switch error {
                 case .generationChanged, .unsteady: return .stale("\(error)")
-                case .netlink: return .failed("\(error)")
+                case .netlink, .held: return .failed("\(error)")
                 }
             }
         }

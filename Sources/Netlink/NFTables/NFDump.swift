@@ -6,6 +6,10 @@ public struct NFSight: Sendable {
     public let generation: UInt32
     /// Nil where the kernel has none of that family and name.
     public let table: NFTable?
+    /// None where there is no table.
+    public let flags: NFTableFlags
+    /// The port number of the socket that owns it (usually the process id of its owner); nil where none does.
+    public let owner: UInt32?
 }
 
 extension NetlinkSocket {
@@ -39,24 +43,23 @@ extension NetlinkSocket {
     public mutating func nftablesTable(_ family: NFTable.Family, _ name: String) throws(NFError) -> NFSight {
         for _ in 0..<Self.dumpAttempts {
             let before = try nftablesGeneration()
-            let table = try readTable(family, name)
+            let read = try readTable(family, name)
             // Dumps of tables, chains, rules and sets are separate: only an equal generation makes them one.
-            if try nftablesGeneration() == before { return NFSight(generation: before, table: table) }
+            guard try nftablesGeneration() == before else { continue }
+            return NFSight(
+                generation: before, table: read?.table, flags: read?.flags ?? [], owner: read?.owner)
         }
         throw .unsteady
     }
 
-    private mutating func readTable(_ family: NFTable.Family, _ name: String) throws(NFError) -> NFTable? {
+    private mutating func readTable(_ family: NFTable.Family, _ name: String) throws(NFError) -> TableFrame? {
         do throws(NetlinkError) {
-            guard var table = try readFrame(family, name) else { return nil }
-            for set in try readSets(table) {
-                var set = set
-                for (key, data) in try readElements(set.name, table) { set.elements[key] = data }
-                table.sets[set.name] = set
-            }
-            for chain in try readChains(table) { table.chains[chain.name] = chain }
-            for (chain, rule) in try readRules(table) { table.chains[chain]?.rules.append(rule) }
-            return table
+            guard var frame = try readFrame(family, name) else { return nil }
+            for set in try readSets(frame.table) { frame.table.sets[set.name] = set }
+            frame.table.counters = Set(try readCounters(frame.table).keys)
+            for chain in try readChains(frame.table) { frame.table.chains[chain.name] = chain }
+            for (chain, rule) in try readRules(frame.table) { frame.table.chains[chain]?.rules.append(rule) }
+            return frame
         } catch {
             // It went away between two dumps: the generation says so.
             if error.isMissing { return nil }
@@ -64,87 +67,38 @@ extension NetlinkSocket {
         }
     }
 
-    private mutating func readFrame(_ family: NFTable.Family, _ name: String) throws(NetlinkError) -> NFTable? {
+    /// A table with what is not part of its value.
+    private struct TableFrame {
+        var table: NFTable
+        var flags: NFTableFlags = []
+        var owner: UInt32?
+    }
+
+    private mutating func readFrame(_ family: NFTable.Family, _ name: String) throws(NetlinkError) -> TableFrame? {
         var request = MessageWriter()
         request.message(NFMessage.type(NFT_MSG_GETTABLE), operation: "read nftables table") {
             $0.append(NFMessage.header(family))
             $0.attribute(Int(NFTA_TABLE_NAME.rawValue), name)
         }
-        var table: NFTable?
+        var found: TableFrame?
         let outcomes = try self.request(request) { _, message in
-            var read = NFTable(family: family, name: name)
+            var frame = TableFrame(table: NFTable(family: family, name: name))
             for attribute in message.attributes(after: nfgenmsg.self) {
                 switch attribute.type {
-                case Int(NFTA_TABLE_USERDATA.rawValue): read.comment = NFUserData.comment(in: attribute.payload)
-                // A dormant table filters nothing: unequal to any of ours.
+                case Int(NFTA_TABLE_USERDATA.rawValue):
+                    frame.table.comment = NFUserData.comment(in: attribute.payload)
                 case Int(NFTA_TABLE_FLAGS.rawValue):
-                    if let flags = attribute.bigEndian(as: UInt32.self), flags & 1 != 0 { read.comment += " (dormant)" }
+                    frame.flags = NFTableFlags(rawValue: attribute.bigEndian() ?? 0)
+                case Int(NFTA_TABLE_OWNER.rawValue): frame.owner = attribute.bigEndian()
                 default: break
                 }
             }
-            table = read
+            // A dormant table filters nothing: unequal to any of ours.
+            if frame.flags.contains(.dormant) { frame.table.comment += " (dormant)" }
+            found = frame
         }
         for case let error? in outcomes where !error.isMissing { throw error.about(name) }
-        return table
-    }
-
-    private mutating func readSets(_ table: NFTable) throws(NetlinkError) -> [NFSet] {
-        try dump(NFT_MSG_GETSET, table, operation: "list nftables sets", Int(NFTA_SET_TABLE.rawValue)) { message in
-            var name = ""
-            var key: UInt32 = 0
-            var data: UInt32?
-            for attribute in message.attributes(after: nfgenmsg.self) {
-                switch attribute.type {
-                case Int(NFTA_SET_NAME.rawValue): name = attribute.text
-                case Int(NFTA_SET_KEY_TYPE.rawValue): key = attribute.bigEndian() ?? 0
-                case Int(NFTA_SET_DATA_TYPE.rawValue): data = attribute.bigEndian()
-                default: break
-                }
-            }
-            // A set of another form than ours is shown without fields: unequal to any that we make.
-            let fields = NFSet.fields(key) ?? []
-            switch data {
-            case nil: return NFSet(name, key: fields)
-            case UInt32(NFT_DATA_VERDICT.rawValue): return NFSet(name, key: fields, target: .verdict)
-            case let type?: return NFSet(name, key: fields, target: .value(NFSet.fields(type) ?? []))
-            }
-        }
-    }
-
-    private mutating func readElements(
-        _ set: String, _ table: NFTable
-    ) throws(NetlinkError) -> [(NFKey, NFData)] {
-        var request = MessageWriter()
-        request.message(NFMessage.type(NFT_MSG_GETSETELEM), .dump, operation: "list nftables elements") {
-            $0.append(NFMessage.header(table.family))
-            $0.attribute(Int(NFTA_SET_ELEM_LIST_TABLE.rawValue), table.name)
-            $0.attribute(Int(NFTA_SET_ELEM_LIST_SET.rawValue), set)
-        }
-        return try dump(request) { message -> [(NFKey, NFData)]? in
-            var elements: [(NFKey, NFData)] = []
-            for list in message.attributes(after: nfgenmsg.self)
-            where list.type == Int(NFTA_SET_ELEM_LIST_ELEMENTS.rawValue) {
-                for element in list.nested { elements.append(Self.element(element)) }
-            }
-            return elements
-        }.flatMap { $0 }
-    }
-
-    /// One element; one that is not of our making gets a key that none of ours has.
-    private static func element(_ attribute: Attribute) -> (NFKey, NFData) {
-        var key: NFKey?
-        var data: NFData? = .member
-        for field in attribute.nested {
-            switch field.type {
-            case Int(NFTA_SET_ELEM_KEY.rawValue):
-                for value in field.nested where value.type == Int(NFTA_DATA_VALUE.rawValue) {
-                    key = NFKey(bytes: value.payload)
-                }
-            case Int(NFTA_SET_ELEM_DATA.rawValue): data = NFData(reading: field)
-            default: break
-            }
-        }
-        return (key ?? NFKey(), data ?? .member)
+        return found
     }
 
     private mutating func readChains(_ table: NFTable) throws(NetlinkError) -> [NFChain] {
@@ -156,6 +110,7 @@ extension NetlinkSocket {
             var point: UInt32?
             var priority: Int32?
             var policy: UInt32 = 1
+            var devices: [InterfaceName] = []
             for attribute in message.attributes(after: nfgenmsg.self) {
                 switch attribute.type {
                 // The kernel filters chains by family only.
@@ -168,6 +123,8 @@ extension NetlinkSocket {
                         switch field.type {
                         case Int(NFTA_HOOK_HOOKNUM.rawValue): point = field.bigEndian()
                         case Int(NFTA_HOOK_PRIORITY.rawValue): priority = field.bigEndian()
+                        // A single device is named twice, here and in NFTA_HOOK_DEV.
+                        case Int(NFTA_HOOK_DEVS.rawValue): devices = field.nested.compactMap(\.interfaceName)
                         default: break
                         }
                     }
@@ -175,10 +132,11 @@ extension NetlinkSocket {
                 }
             }
             guard isOurs else { return nil }
-            guard let kind = kind.flatMap(NFChain.Hook.Kind.init), let point = point.flatMap(NFChain.Hook.Point.init),
-                let priority
+            guard let kind = kind.flatMap(NFChain.Hook.Kind.init), let priority,
+                let point = point.flatMap({ NFChain.Hook.Point(number: $0, in: table.family) })
             else { return NFChain(name) }
-            return NFChain(name, hook: NFChain.Hook(kind, point, priority: priority, accepts: policy == 1))
+            let hook = NFChain.Hook(kind, point, priority: priority, accepts: policy == 1, devices: devices)
+            return NFChain(name, hook: hook)
         }
     }
 
@@ -195,7 +153,7 @@ extension NetlinkSocket {
         }
     }
 
-    private mutating func dump<Item>(
+    mutating func dump<Item>(
         _ type: nf_tables_msg_types, _ table: NFTable, operation: StaticString, _ nameAttribute: Int,
         _ decode: (Message) -> Item?
     ) throws(NetlinkError) -> [Item] {

@@ -20,10 +20,11 @@ enum NFMessage {
 }
 
 extension NFData {
-    /// Writes NFTA_SET_ELEM_DATA (or nothing for a member).
+    /// Writes NFTA_SET_ELEM_DATA or NFTA_SET_ELEM_OBJREF (or nothing for a member).
     func write(to writer: inout AttributeWriter) {
         switch self {
         case .member: break
+        case .counter(let name): writer.attribute(Int(NFTA_SET_ELEM_OBJREF.rawValue), name)
         case .value(let value):
             writer.nested(Int(NFTA_SET_ELEM_DATA.rawValue)) { data in
                 value.withBytes { data.attribute(Int(NFTA_DATA_VALUE.rawValue), bytes: $0) }

@@ -2,13 +2,15 @@ internal import CNetlink
 
 /// One nftables table with all that is in it: the unit of ownership, comparison and replacement.
 ///
-/// It is a value: what a compiler makes of specs and what a dump finds in the kernel compare with `==`. Counters are no
-/// part of it.
+/// It is a value: what a compiler makes of specs and what a dump finds in the kernel compare with `==`. What counters
+/// have counted is no part of it.
 public struct NFTable: Hashable, Sendable {
     /// The family, which says what packets its chains see (linux/netfilter.h, enum nfproto).
     public enum Family: UInt8, Hashable, Sendable {
         case inet = 1
         case ipv4 = 2
+        /// Sees what single devices receive and send, before and after all others.
+        case netdev = 5
         case bridge = 7
         case ipv6 = 10
     }
@@ -19,15 +21,30 @@ public struct NFTable: Hashable, Sendable {
     public var comment: String
     public var sets: [String: NFSet]
     public var chains: [String: NFChain]
+    /// The named counters.
+    public var counters: Set<String>
 
     public init(
-        family: Family, name: String, comment: String = "", sets: [NFSet] = [], chains: [NFChain] = []
+        family: Family, name: String, comment: String = "", sets: [NFSet] = [], chains: [NFChain] = [],
+        counters: Set<String> = []
     ) {
         self.family = family
         self.name = name
         self.comment = comment
         self.sets = Dictionary(sets.map { ($0.name, $0) }) { $1 }
         self.chains = Dictionary(chains.map { ($0.name, $0) }) { $1 }
+        self.counters = counters
+    }
+
+    /// "bridge sdagent", as the nft command names it.
+    var subject: String {
+        switch family {
+        case .inet: "inet \(name)"
+        case .ipv4: "ip \(name)"
+        case .netdev: "netdev \(name)"
+        case .bridge: "bridge \(name)"
+        case .ipv6: "ip6 \(name)"
+        }
     }
 }
 
@@ -38,26 +55,37 @@ public struct NFChain: Hashable, Sendable {
         public enum Kind: String, Hashable, Sendable {
             case filter, nat, route
         }
-        /// The packet's way past the hook (linux/netfilter.h: enum nf_inet_hooks; the bridge family counts alike).
-        public enum Point: UInt32, Hashable, Sendable {
-            case prerouting = 0
-            case input = 1
-            case forward = 2
-            case output = 3
-            case postrouting = 4
+        /// The packet's way past the hook.
+        public enum Point: Hashable, Sendable {
+            case prerouting, input, forward, output, postrouting
+            /// What a device receives, before all others. Family netdev.
+            case ingress
+            /// What a device is about to send (Linux 5.16). Family netdev.
+            case egress
         }
         public let kind: Kind
         public let point: Point
         /// Lower runs earlier.
         public let priority: Int32
-        /// Whether a packet that no rule decides on goes on.
+        /// Whether a packet that no rule decides on goes on. While a chain that drops is made anew, the kernel lets the
+        /// old one drop everything for a moment: a chain that must not blink accepts, and drops by its last rule.
         public let accepts: Bool
+        /// The devices whose packets it sees, by name and in order; none in families other than netdev.
+        public let devices: [InterfaceName]
 
-        public init(_ kind: Kind, _ point: Point, priority: Int32, accepts: Bool = true) {
+        public init(
+            _ kind: Kind, _ point: Point, priority: Int32, accepts: Bool = true, devices: [InterfaceName] = []
+        ) {
             self.kind = kind
             self.point = point
             self.priority = priority
             self.accepts = accepts
+            self.devices = Set(devices).sorted()
+        }
+
+        /// Whether only the policy differs, which can be changed in place.
+        func isAt(_ other: Hook) -> Bool {
+            kind == other.kind && point == other.point && priority == other.priority && devices == other.devices
         }
     }
 

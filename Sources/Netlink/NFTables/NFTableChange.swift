@@ -3,9 +3,9 @@ public enum NFTableChange: Hashable, Sendable {
     case none
     case create
     case delete
-    /// The same chains, rules and sets: only elements come and go, and packets in between see the rest unchanged.
-    case elements([NFSetChange])
-    /// Anything else: deleted and made again in the same transaction.
+    /// Some parts of it: the others are not touched, and go on counting.
+    case update(NFTableUpdate)
+    /// All of it: deleted and made again in the same transaction.
     case replace
 
     public init(from seen: NFTable?, to wanted: NFTable?) {
@@ -13,23 +13,13 @@ public enum NFTableChange: Hashable, Sendable {
         case (nil, nil): self = .none
         case (nil, _?): self = .create
         case (_?, nil): self = .delete
-        case (let seen?, let wanted?): self = Self.compare(seen, wanted)
+        case (let seen?, let wanted?):
+            guard let update = NFTableUpdate(from: seen, to: wanted) else {
+                self = .replace
+                return
+            }
+            self = update.isEmpty ? .none : .update(update)
         }
-    }
-
-    private static func compare(_ seen: NFTable, _ wanted: NFTable) -> NFTableChange {
-        guard seen.comment == wanted.comment, seen.chains == wanted.chains,
-            seen.sets.mapValues(\.frame) == wanted.sets.mapValues(\.frame)
-        else { return .replace }
-        var changes: [NFSetChange] = []
-        for set in wanted.sets.values.sorted(by: { $0.name < $1.name }) {
-            guard let old = seen.sets[set.name], old.elements != set.elements else { continue }
-            // An element that leads elsewhere is taken out and put in again, in one transaction.
-            let added = set.elements.filter { old.elements[$0.key] != $0.value }
-            let removed = old.elements.filter { set.elements[$0.key] != $0.value }
-            changes.append(NFSetChange(set: set.name, added: added, removed: removed))
-        }
-        return changes.isEmpty ? .none : .elements(changes)
     }
 
     /// Commits the change in one transaction of the given generation.
@@ -37,28 +27,67 @@ public enum NFTableChange: Hashable, Sendable {
         from seen: NFTable?, to wanted: NFTable?, generation: UInt32, on socket: inout NetlinkSocket
     ) throws(NFError) {
         var transaction = NFTransaction(generation: generation)
+        write(from: seen, to: wanted, to: &transaction)
+        try transaction.commit(on: &socket)
+    }
+
+    /// Puts the change into a transaction; a table that is made gets these flags.
+    func write(
+        from seen: NFTable?, to wanted: NFTable?, flags: NFTableFlags = [], to transaction: inout NFTransaction
+    ) {
         switch self {
         case .none: return
-        case .create: if let wanted { transaction.create(wanted) }
+        case .create: if let wanted { transaction.create(wanted, flags) }
         case .delete: if let seen { transaction.delete(seen) }
         case .replace:
             if let seen { transaction.delete(seen) }
-            if let wanted { transaction.create(wanted) }
-        case .elements(let changes):
-            guard let wanted else { return }
-            for change in changes {
-                guard let set = wanted.sets[change.set] else { continue }
-                transaction.remove(change.removed, from: set, of: wanted)
-                transaction.insert(change.added, into: set, of: wanted)
-            }
+            if let wanted { transaction.create(wanted, flags) }
+        case .update(let update):
+            if let seen, let wanted { update.write(from: seen, to: wanted, to: &transaction) }
         }
-        try transaction.commit(on: &socket)
     }
 }
 
 /// The elements that come into one set and go out of it.
 public struct NFSetChange: Hashable, Sendable {
     public let set: String
-    public let added: [NFKey: NFData]
-    public let removed: [NFKey: NFData]
+    public let added: NFElements
+    /// One that leads elsewhere is taken out and put in again, in one transaction.
+    public let removed: NFElements
+
+    /// Nil where there is nothing to do.
+    init?(from old: NFSet, to new: NFSet) {
+        set = new.name
+        // What packets have put in is none of ours.
+        if case .dynamic = new.form { return nil }
+        var added = NFElements()
+        var removed = NFElements()
+        (added.keys, removed.keys) = Self.compare(old.elements, new.elements)
+        (added.ranges, removed.ranges) = Self.compare(old.ranges, new.ranges)
+        if added.isEmpty && removed.isEmpty { return nil }
+        self.added = added
+        self.removed = removed
+    }
+
+    private static func compare<Key>(
+        _ old: [Key: NFData], _ new: [Key: NFData]
+    ) -> (added: [Key: NFData], removed: [Key: NFData]) {
+        // Of two tables that share their memory this is known at once.
+        if old == new { return ([:], [:]) }
+        var added: [Key: NFData] = [:]
+        var removed: [Key: NFData] = [:]
+        var kept = 0
+        for (key, data) in new {
+            switch old[key] {
+            case data?: kept += 1
+            case let other?:
+                removed[key] = other
+                added[key] = data
+            case nil: added[key] = data
+            }
+        }
+        if kept + removed.count == old.count { return (added, removed) }
+        for (key, data) in old where new[key] == nil { removed[key] = data }
+        return (added, removed)
+    }
 }

@@ -43,14 +43,16 @@ extension NetlinkSocket {
     /// not acknowledged message by message: the last message between them is marked, and the kernel answers it last.
     /// Refused messages are answered each. Refusal of the whole (ERESTART of a stale generation id, EPERM, a failed
     /// commit) comes for the begin message.
+    /// - Parameter isEnded: whether the batch has an end. Without one the kernel checks every message, and answers, but
+    ///   commits nothing.
     /// - Returns: the refusals by index of the message, in order; empty if the batch was committed.
     public mutating func transaction(
-        _ batch: MessageWriter
+        _ batch: MessageWriter, isEnded: Bool = true
     ) throws(NetlinkError) -> [(index: Int, error: NetlinkError)] {
-        precondition(batch.count >= 3, "a transaction has a begin, an end and something between")
+        precondition(batch.count >= (isEnded ? 3 : 2), "a transaction has a begin, an end and something between")
         var batch = batch
         let first = takeSequences(batch.count)
-        let last = batch.count - 2
+        let last = batch.count - (isEnded ? 2 : 1)
         for index in 0..<batch.count {
             batch.stamp(index, sequence: first + UInt32(index), acknowledge: index == last)
         }

@@ -52,7 +52,7 @@ public struct GuardKind: TableKind {
         case .none, .delete: []
         case .create: [FieldChange("ports", to: "\(wanted?.sets["ports"]?.elements.count ?? 0)")]
         case .replace: [FieldChange("rules", from: "changed", to: "as compiled")]
-        case .elements(let changes): changes.map { FieldChange($0.set, to: "+\($0.added.count) -\($0.removed.count)") }
+        case .update(let update): update.summary.map { FieldChange($0.subject, to: $0.change) }
         }
     }
 }

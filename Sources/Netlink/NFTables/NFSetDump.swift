@@ -1,0 +1,186 @@
+internal import CNetlink
+
+/// Reading sets and their elements.
+extension NetlinkSocket {
+    /// The sets of a table with their elements.
+    mutating func readSets(_ table: NFTable) throws(NetlinkError) -> [NFSet] {
+        let frames = try dump(
+            NFT_MSG_GETSET, table, operation: "list nftables sets", Int(NFTA_SET_TABLE.rawValue)
+        ) { SetFrame($0).set }
+        var sets: [NFSet] = []
+        for var set in frames {
+            try readElements(of: &set, table)
+            sets.append(set)
+        }
+        return sets
+    }
+
+    private mutating func readElements(of set: inout NFSet, _ table: NFTable) throws(NetlinkError) {
+        if case .dynamic = set.form { return }
+        let portions = try elements(of: set.name, table)
+        let count = portions.reduce(0) { $0 + $1.count }
+        guard set.form == .ranges else {
+            set.elements.reserveCapacity(count)
+            for portion in portions {
+                for element in portion { set.elements[element.key] = element.data }
+            }
+            return
+        }
+        set.ranges.reserveCapacity(count)
+        guard set.isSegmented else {
+            for element in portions.joined() {
+                let last = element.end ?? element.key
+                let isWhole = last.count == element.key.count
+                set.ranges[NFRange(from: element.key, through: isWhole ? last : element.key)] = element.data
+            }
+            return
+        }
+        for (range, data) in Self.ranges(of: Array(portions.joined())) { set.ranges[range] = data }
+    }
+
+    /// The elements of one set, in the portions of the kernel's messages.
+    private mutating func elements(of set: String, _ table: NFTable) throws(NetlinkError) -> [[Element]] {
+        var request = MessageWriter()
+        request.message(NFMessage.type(NFT_MSG_GETSETELEM), .dump, operation: "list nftables elements") {
+            $0.append(NFMessage.header(table.family))
+            $0.attribute(Int(NFTA_SET_ELEM_LIST_TABLE.rawValue), table.name)
+            $0.attribute(Int(NFTA_SET_ELEM_LIST_SET.rawValue), set)
+        }
+        return try dump(request) { message -> [Element]? in
+            var elements: [Element] = []
+            // What the kernel puts into one message.
+            elements.reserveCapacity(400)
+            for list in message.attributes(after: nfgenmsg.self)
+            where list.type == Int(NFTA_SET_ELEM_LIST_ELEMENTS.rawValue) {
+                for element in list.nested { elements.append(Element(element)) }
+            }
+            return elements
+        }
+    }
+
+    /// The ranges of a set of one field, of which the kernel shows where each begins and the first key behind it.
+    private static func ranges(of elements: [Element]) -> [(NFRange, NFData)] {
+        let sorted = elements.sorted { $0.key != $1.key ? $0.key < $1.key : $0.isEnd && !$1.isEnd }
+        var ranges: [(NFRange, NFData)] = []
+        var begun: Element?
+        for element in sorted {
+            if let start = begun, let last = element.key.predecessor, last.count == start.key.count {
+                ranges.append((NFRange(from: start.key, through: last), start.data))
+            }
+            // An end without a beginning is the nft command's own mark that nothing lies before.
+            begun = element.isEnd ? nil : element
+        }
+        if let start = begun { ranges.append((NFRange(from: start.key, through: start.key.last), start.data)) }
+        return ranges
+    }
+
+    /// What each element of a set that counts (`isCounted`) has counted, by its key; a range by its first key.
+    public mutating func nftablesElementCounts(
+        _ family: NFTable.Family, _ table: String, _ set: String
+    ) throws(NFError) -> [NFKey: NFCount] {
+        do throws(NetlinkError) {
+            let portions = try elements(of: set, NFTable(family: family, name: table))
+            var counts: [NFKey: NFCount] = [:]
+            for element in portions.joined() {
+                if let count = element.count { counts[element.key] = count }
+            }
+            return counts
+        } catch {
+            throw .netlink(error)
+        }
+    }
+}
+
+/// One element as the kernel shows it; one that is not of our making gets a key that none of ours has.
+private struct Element {
+    var key = NFKey()
+    var end: NFKey?
+    var data: NFData = .member
+    var isEnd = false
+    var count: NFCount?
+
+    init(_ attribute: Attribute) {
+        for field in attribute.nested {
+            switch field.type {
+            case Int(NFTA_SET_ELEM_KEY.rawValue): key = Self.key(field) ?? NFKey()
+            case Int(NFTA_SET_ELEM_KEY_END.rawValue): end = Self.key(field)
+            case Int(NFTA_SET_ELEM_DATA.rawValue): data = NFData(reading: field) ?? .member
+            case Int(NFTA_SET_ELEM_OBJREF.rawValue): data = .counter(field.text)
+            case Int(NFTA_SET_ELEM_FLAGS.rawValue):
+                isEnd = (field.bigEndian(as: UInt32.self) ?? 0) & UInt32(NFT_SET_ELEM_INTERVAL_END.rawValue) != 0
+            case Int(NFTA_SET_ELEM_EXPR.rawValue):
+                for part in field.nested where part.type == Int(NFTA_EXPR_DATA.rawValue) {
+                    count = NFCount(reading: part)
+                }
+            default: break
+            }
+        }
+    }
+
+    private static func key(_ field: Attribute) -> NFKey? {
+        for value in field.nested where value.type == Int(NFTA_DATA_VALUE.rawValue) {
+            return NFKey(bytes: value.payload)
+        }
+        return nil
+    }
+}
+
+/// The attributes of a set as the kernel shows it.
+private struct SetFrame {
+    private var name = ""
+    private var flags: UInt32 = 0
+    private var key: UInt32 = 0
+    private var data: UInt32?
+    private var object: UInt32?
+    private var size: UInt32?
+    private var timeout: UInt64?
+    private var counts = false
+    private var isForeign = false
+
+    init(_ message: Message) {
+        for attribute in message.attributes(after: nfgenmsg.self) {
+            switch attribute.type {
+            case Int(NFTA_SET_NAME.rawValue): name = attribute.text
+            case Int(NFTA_SET_FLAGS.rawValue): flags = attribute.bigEndian() ?? 0
+            case Int(NFTA_SET_KEY_TYPE.rawValue): key = attribute.bigEndian() ?? 0
+            case Int(NFTA_SET_DATA_TYPE.rawValue): data = attribute.bigEndian()
+            case Int(NFTA_SET_OBJ_TYPE.rawValue): object = attribute.bigEndian()
+            case Int(NFTA_SET_TIMEOUT.rawValue): timeout = attribute.bigEndian()
+            case Int(NFTA_SET_DESC.rawValue):
+                for field in attribute.nested where field.type == Int(NFTA_SET_DESC_SIZE.rawValue) {
+                    size = field.bigEndian()
+                }
+            case Int(NFTA_SET_EXPR.rawValue):
+                for field in attribute.nested where field.type == Int(NFTA_EXPR_NAME.rawValue) {
+                    if field.isText("counter") { counts = true } else { isForeign = true }
+                }
+            case Int(NFTA_SET_EXPRESSIONS.rawValue): isForeign = true
+            default: break
+            }
+        }
+    }
+
+    /// The set without elements. One of another form than ours is shown without fields: unequal to any that we make.
+    var set: NFSet {
+        let fields = isForeign ? [] : NFSet.fields(key) ?? []
+        let made = NFSet(name, key: fields, target: target, form: form, isCounted: counts)
+        // Sets of ours are bounded only where packets fill them.
+        let isSized = size != nil && form == .keys
+        return made.flags == flags && !fields.isEmpty && !isSized ? made : NFSet(name, key: [])
+    }
+
+    private var target: NFSet.Target {
+        if let object { return object == UInt32(NFT_OBJECT_COUNTER) ? .counter : .value([]) }
+        switch data {
+        case nil: return .member
+        case UInt32(NFT_DATA_VERDICT.rawValue): return .verdict
+        case let type?: return .value(NFSet.fields(type) ?? [])
+        }
+    }
+
+    private var form: NFSet.Form {
+        if flags & UInt32(NFT_SET_INTERVAL.rawValue) != 0 { return .ranges }
+        guard flags & UInt32(NFT_SET_EVAL.rawValue) != 0 else { return .keys }
+        return .dynamic(size: size ?? 0, timeout: timeout.map { UInt32(clamping: $0 / 1000) })
+    }
+}
