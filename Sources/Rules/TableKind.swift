@@ -75,7 +75,11 @@ extension TableKind {
     public func diff(name: String, spec: NFTable?, observation: TableObservation?) -> Change {
         let sight = observation?.sight
         if let sight, !sight.isOurs { return spec == nil ? .none : .conflict(reason: owned.conflict) }
-        if let observation, observation.adjusted == observation.sight.table { return .none }
+        if let observation, observation.adjusted == observation.sight.table {
+            guard spec != nil, observation.sight.lacksProtection else { return .none }
+            // The rules stay; who may change them does not.
+            return .update([FieldChange("protection", from: "none", to: "owned")])
+        }
         // Where it is as the manifest asks, it is the node that asks for something else.
         let wanted = sight?.table == spec ? observation?.adjusted : spec
         let change = NFTableChange(from: sight?.table, to: wanted)

@@ -24,6 +24,8 @@ extension Kinds {
     static func node(_ state: StateDirectory, storage: Storage? = nil) -> Kinds {
         let places = PoolPlaces(state: state.path)
         let links = LinkListing()
+        // A command ends, and what it made is for a daemon to hold.
+        let ledger = NFLedger(in: links.location, tenure: storage == nil ? .passing : .lasting)
         return Kinds(
             all: [
                 PoolKind(places),
@@ -32,9 +34,9 @@ extension Kinds {
                 SwitchKind(links: links),
                 UplinkKind(links: links),
                 OverlayKind(links: links),
-                GuardKind(links: links),
+                GuardKind(links: links, ledger),
                 NICKind(links: links),
-                NATKind(),
+                NATKind(ledger),
                 RouterKind(),
                 TargetKind(storage?.server),
                 VMKind(),

@@ -3,13 +3,13 @@ internal import CNetlink
 /// One table as the kernel has it, with the generation in which it was read.
 public struct NFSight: Sendable {
     /// For the transaction that changes it.
-    public let generation: UInt32
+    public internal(set) var generation: UInt32
     /// Nil where the kernel has none of that family and name.
-    public let table: NFTable?
+    public internal(set) var table: NFTable?
     /// None where there is no table.
-    public let flags: NFTableFlags
+    public internal(set) var flags: NFTableFlags
     /// The port number of the socket that owns it (usually the process id of its owner); nil where none does.
-    public let owner: UInt32?
+    public internal(set) var owner: UInt32?
 }
 
 extension NetlinkSocket {
@@ -63,6 +63,17 @@ extension NetlinkSocket {
         } catch {
             // It went away between two dumps: the generation says so.
             if error.isMissing { return nil }
+            throw .netlink(error)
+        }
+    }
+
+    /// Who owns a table, and how it is flagged; nil where there is none. Neither changes the generation.
+    mutating func nftablesHold(
+        _ family: NFTable.Family, _ name: String
+    ) throws(NFError) -> (flags: NFTableFlags, owner: UInt32?)? {
+        do throws(NetlinkError) {
+            return try readFrame(family, name).map { ($0.flags, $0.owner) }
+        } catch {
             throw .netlink(error)
         }
     }

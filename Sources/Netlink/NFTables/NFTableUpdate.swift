@@ -1,8 +1,8 @@
 /// The parts of a table that come, go and change.
 ///
-/// They are committed in one transaction, in an order in which nothing ever refers to what is not there: counters, sets
-/// and chains that come, elements, rules of the chains that changed, then all that goes. The kernel shows packets all of
-/// it or nothing; a chain that is refilled is never seen empty.
+/// They are committed in one transaction, in an order in which nothing ever refers to what is not there: counters,
+/// sets and chains that come, elements, rules of the chains that changed, then all that goes. The kernel shows packets
+/// all of it or nothing; a chain that is refilled is never seen empty.
 public struct NFTableUpdate: Hashable, Sendable {
     public private(set) var countersAdded: [String] = []
     public private(set) var countersRemoved: [String] = []

@@ -108,6 +108,9 @@ public struct NetlinkSocket: ~Copyable, @unchecked Sendable {
         return handle
     }
 
+    /// The number by which the kernel knows this socket, in its network namespace.
+    var port: UInt32 { mnl_socket_get_portid(handle) }
+
     /// The next free run of sequence numbers; 0 is left to the kernel's own messages.
     mutating func takeSequences(_ count: Int) -> UInt32 {
         let wanted = UInt32(clamping: count)

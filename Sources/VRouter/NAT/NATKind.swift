@@ -15,9 +15,14 @@ public struct NATKind: TableKind {
     public let owned: NFOwnedTable
 
     /// The table of the network namespace in which the routers are.
-    public init(in location: NetworkLocation = .own) {
-        owned = NFOwnedTable(in: location, NATTable.family, NATTable.name, mark: NATTable.comment)
+    ///
+    /// - Parameter ledger: all kinds of tables in the namespace share it.
+    public init(_ ledger: NFLedger) {
+        owned = NFOwnedTable(in: ledger, NATTable.family, NATTable.name, mark: NATTable.comment)
     }
+
+    /// With a ledger of its own, as a command has it.
+    public init(in location: NetworkLocation = .own) { self.init(NFLedger(in: location, tenure: .passing)) }
 
     public static func compile(_ subjects: [String: RouterSpec]) -> NFTable { NATTable.compile(subjects.values) }
 

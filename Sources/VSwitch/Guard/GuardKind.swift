@@ -16,10 +16,15 @@ public struct GuardKind: TableKind {
     private let links: LinkListing
 
     /// The guard of the network namespace of the listing, which the kinds of links share.
-    public init(links: LinkListing) {
+    ///
+    /// - Parameter ledger: of the same namespace; all kinds of tables share it.
+    public init(links: LinkListing, _ ledger: NFLedger) {
         self.links = links
-        owned = NFOwnedTable(in: links.location, GuardTable.family, GuardTable.name, mark: GuardTable.comment)
+        owned = NFOwnedTable(in: ledger, GuardTable.family, GuardTable.name, mark: GuardTable.comment)
     }
+
+    /// With a ledger of its own, as a command has it.
+    public init(links: LinkListing) { self.init(links: links, NFLedger(in: links.location, tenure: .passing)) }
 
     public static func compile(_ subjects: [String: NICSpec]) -> NFTable { GuardTable.compile(subjects.values) }
 

@@ -30,14 +30,15 @@ struct GuardTests {
     }
 
     private func onStage<Value>(
-        addresses: [String], _ body: (Stage) async throws -> Value
+        addresses: [String], tenure: NFTenure = .lasting, _ body: (Stage) async throws -> Value
     ) async throws -> Value {
         try await TestNamespace.with { space in
             try await TestNamespace.with { a in
                 try await TestNamespace.with { b in
                     let links = LinkListing(in: .namespace(space.name))
                     let kinds: [any ResourceKind] = [
-                        SwitchKind(links: links), GuardKind(links: links), NICKind(links: links),
+                        SwitchKind(links: links),
+                        GuardKind(links: links, NFLedger(in: links.location, tenure: tenure)), NICKind(links: links),
                     ]
                     func nic(_ machine: String, _ namespace: TestNamespace, _ addresses: [String]) -> NICSpec {
                         NICSpec(
@@ -205,8 +206,18 @@ struct GuardTests {
         }
     }
 
-    @Test func `drift is repaired, a removed NIC takes its elements with it, and no NIC means no table`() async throws {
+    @Test func `its rules are safe from other programs as long as they are held`() async throws {
         try await onStage(addresses: ["10.0.0.1"]) { stage in
+            let refused = try await stage.space.attempt("nft", "flush", "chain", "bridge", "sdagent", "check_arp")
+            #expect(refused.error.contains("Operation not permitted"), "\(refused)")
+            try await stage.space.run("nft", "flush", "ruleset")
+            #expect(await stage.node.plan(stage.desired).pending.isEmpty)
+            try await stage.a.run("ping", "-c", "1", "-W", "5", "10.0.0.2")
+        }
+    }
+
+    @Test func `drift is repaired, a removed NIC takes its elements with it, and no NIC means no table`() async throws {
+        try await onStage(addresses: ["10.0.0.1"], tenure: .none) { stage in
             try await stage.space.run("nft", "flush", "chain", "bridge", "sdagent", "check_arp")
             #expect(await stage.node.plan(stage.desired).pending.map(\.id.description) == ["guard/bridge"])
             #expect(await stage.node.apply(stage.desired).exitCode == 0)
