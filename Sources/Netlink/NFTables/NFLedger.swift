@@ -5,8 +5,8 @@ internal import SystemPackage
 ///
 /// It holds the one socket that owns our tables, and remembers what it has seen and committed with the generation that
 /// it belongs to. The kernel counts a generation for each commit of anybody, and takes a transaction only in the
-/// generation that it names: so each commit of ours leads from a known generation to the next, and what is remembered of
-/// all our tables holds until somebody else commits. Then it is forgotten, and looked at again.
+/// generation that it names: so each commit of ours leads from a known generation to the next, and what is remembered
+/// of all our tables holds until somebody else commits. Then it is forgotten, and looked at again.
 ///
 /// All tables of one process in one namespace share one ledger: two would each take the other's commits for foreign,
 /// and neither could change what the other owns.

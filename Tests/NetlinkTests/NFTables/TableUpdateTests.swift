@@ -153,6 +153,7 @@ struct TableUpdateTests {
 
     @Test func `no packet sees a chain half made`() async throws {
         // Every packet meets one of the two counters, whatever is refilled meanwhile.
+        @Sendable
         func table(_ turn: Int) -> NFTable {
             let (first, second) = turn % 2 == 0 ? ("even", "odd") : ("odd", "even")
             return NFTable(
@@ -170,15 +171,18 @@ struct TableUpdateTests {
         try await TestNamespace.with { namespace in
             var socket = try NetworkLocation.namespace(namespace.name).socket(.netfilter)
             try Rounds.commit(nil, table(0), on: &socket)
-            async let pings: CommandResult = namespace.attempt(
-                "ping", "-f", "-q", "-w", "2", "127.0.0.1", seconds: 10)
-            for turn in 1...200 {
-                let (old, new) = (table(turn - 1), table(turn))
-                try NFTableChange(from: old, to: new)
-                    .commit(from: old, to: new, generation: try socket.nftablesGeneration(), on: &socket)
-                try await Task.sleep(for: .milliseconds(5))
+            let pings = namespace.inside(["ping", "-f", "-q", "127.0.0.1"])
+            _ = try await TemporaryDirectory.with { directory in
+                try await RunningCommand.with(pings, log: directory.file("pings")) { _ in
+                    var own = try NetworkLocation.namespace(namespace.name).socket(.netfilter)
+                    for turn in 1...200 {
+                        let (old, new) = (table(turn - 1), table(turn))
+                        try NFTableChange(from: old, to: new)
+                            .commit(from: old, to: new, generation: try own.nftablesGeneration(), on: &own)
+                        try await Task.sleep(for: .milliseconds(5))
+                    }
+                }
             }
-            #expect(try await pings.succeeded)
             let counts = try socket.nftablesCounters(.inet, "sample").mapValues(\.packets)
             #expect(counts["missed"] == 0)
             #expect(counts["all"] ?? 0 > 1000)
