@@ -39,30 +39,30 @@ extension NetlinkSocket {
     }
 
     /// The elements of one set, in the portions of the kernel's messages.
-    private mutating func elements(of set: String, _ table: NFTable) throws(NetlinkError) -> [[Element]] {
+    private mutating func elements(of set: String, _ table: NFTable) throws(NetlinkError) -> [[SetElement]] {
         var request = MessageWriter()
         request.message(NFMessage.type(NFT_MSG_GETSETELEM), .dump, operation: "list nftables elements") {
             $0.append(NFMessage.header(table.family))
             $0.attribute(Int(NFTA_SET_ELEM_LIST_TABLE.rawValue), table.name)
             $0.attribute(Int(NFTA_SET_ELEM_LIST_SET.rawValue), set)
         }
-        return try dump(request) { message -> [Element]? in
-            var elements: [Element] = []
+        return try dump(request) { message -> [SetElement]? in
+            var elements: [SetElement] = []
             // What the kernel puts into one message.
             elements.reserveCapacity(400)
             for list in message.attributes(after: nfgenmsg.self)
             where list.type == Int(NFTA_SET_ELEM_LIST_ELEMENTS.rawValue) {
-                for element in list.nested { elements.append(Element(element)) }
+                for element in list.nested { elements.append(SetElement(element)) }
             }
             return elements
         }
     }
 
     /// The ranges of a set of one field, of which the kernel shows where each begins and the first key behind it.
-    private static func ranges(of elements: [Element]) -> [(NFRange, NFData)] {
+    static func ranges(of elements: [SetElement]) -> [(NFRange, NFData)] {
         let sorted = elements.sorted { $0.key != $1.key ? $0.key < $1.key : $0.isEnd && !$1.isEnd }
         var ranges: [(NFRange, NFData)] = []
-        var begun: Element?
+        var begun: SetElement?
         for element in sorted {
             if let start = begun, let last = element.key.predecessor, last.count == start.key.count {
                 ranges.append((NFRange(from: start.key, through: last), start.data))
@@ -92,7 +92,7 @@ extension NetlinkSocket {
 }
 
 /// One element as the kernel shows it; one that is not of our making gets a key that none of ours has.
-private struct Element {
+struct SetElement {
     var key = NFKey()
     var end: NFKey?
     var data: NFData = .member
@@ -126,7 +126,7 @@ private struct Element {
 }
 
 /// The attributes of a set as the kernel shows it.
-private struct SetFrame {
+struct SetFrame {
     private var name = ""
     private var flags: UInt32 = 0
     private var key: UInt32 = 0

@@ -14,7 +14,7 @@ public struct NetlinkSocket: ~Copyable, @unchecked Sendable {
     public enum Family: Sendable {
         /// NETLINK_ROUTE: links, addresses, routes, neighbours.
         case route
-        /// NETLINK_NETFILTER: nftables.
+        /// NETLINK_NETFILTER: nftables, conntrack, logged packets.
         case netfilter
     }
 
@@ -107,6 +107,9 @@ public struct NetlinkSocket: ~Copyable, @unchecked Sendable {
         }
         return handle
     }
+
+    /// The number to poll for reading.
+    var descriptor: CInt { mnl_socket_get_fd(handle) }
 
     /// The number by which the kernel knows this socket, in its network namespace.
     var port: UInt32 { mnl_socket_get_portid(handle) }

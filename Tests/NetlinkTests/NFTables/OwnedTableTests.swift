@@ -27,6 +27,12 @@ struct OwnedTableTests {
         #expect(try owned.look()?.table == table)
     }
 
+    /// Waits until nobody owns the table: a child of another test, between fork and exec, may still hold the socket.
+    private static func abandoned(_ owned: NFOwnedTable) async throws {
+        let isFree = try await eventually(within: 10) { try owned.look()?.protection != .owned }
+        #expect(isFree)
+    }
+
     /// What the kernel counts for the one rule: untouched tables go on counting.
     private static func counted(_ namespace: TestNamespace) async throws -> Int {
         let listed = try await namespace.run("nft", "list", "table", "inet", "ours")
@@ -72,6 +78,7 @@ struct OwnedTableTests {
             }
             // As kill -9 does: the kernel closes the socket.
             first = nil
+            try await Self.abandoned(second)
             let orphan = try #require(try second.look())
             #expect(orphan.lacksProtection && !orphan.isHeldElsewhere && orphan.protection != .owned)
             // Nothing but the holder changes.
@@ -88,6 +95,7 @@ struct OwnedTableTests {
             if true { try Self.make(Self.owned(Self.ruleset(namespace, .passing)), Self.table()) }
             let rules = Self.ruleset(namespace, .lasting)
             let owned = Self.owned(rules)
+            try await Self.abandoned(owned)
             var bad = Self.table()
             bad.chains["entry"]?.rules.append(NFRule([.verdict(.jump("nowhere"))]))
             let seen = try owned.look()
@@ -107,6 +115,7 @@ struct OwnedTableTests {
                 #expect(try command.look()?.protection == .owned)
             }
             let next = Self.owned(Self.ruleset(namespace, .passing))
+            try await Self.abandoned(next)
             let sight = try #require(try next.look())
             #expect(!sight.lacksProtection && sight.protection != .owned)
             try Self.make(next, Self.table(ports: 2))
@@ -139,6 +148,7 @@ struct OwnedTableTests {
             try Self.make(owned, Self.table())
             try await namespace.run("ping", "-c", "2", "-i", "0.05", "127.0.0.1")
             rules.release()
+            try await Self.abandoned(owned)
             let sight = try #require(try owned.look())
             #expect(!sight.lacksProtection && sight.protection != .owned && sight.table == Self.table())
             #expect(try await Self.counted(namespace) == 4)
@@ -148,6 +158,7 @@ struct OwnedTableTests {
             try Self.make(owned, Self.table(ports: 2))
             #expect(try await !namespace.attempt("nft", "delete", "table", "inet", "ours").succeeded)
             rules.release()
+            try await Self.abandoned(owned)
             try await namespace.run("nft", "delete", "table", "inet", "ours")
             #expect(try owned.look() == nil)
         }
@@ -157,6 +168,7 @@ struct OwnedTableTests {
         try await TestNamespace.with { namespace in
             if true { try Self.make(Self.owned(Self.ruleset(namespace, .lasting)), Self.table()) }
             let plain = Self.owned(Self.ruleset(namespace, .none))
+            try await Self.abandoned(plain)
             let seen = try #require(try plain.look())
             #expect(seen.lacksProtection)
             try Self.make(plain, seen.table)
