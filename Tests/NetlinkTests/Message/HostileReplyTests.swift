@@ -43,8 +43,46 @@ struct HostileReplyTests {
                     $0.nested(Int(IFLA_INFO_SLAVE_DATA)) { $0.attribute(Int(IFLA_BRPORT_LEARNING), UInt8(1)) }
                 }
             }
-            return writers.map(\.bytes)
+            return writers.map(\.bytes) + netfilterMessages
         }
+    }
+
+    /// Of the netfilter family: a flow, a logged packet, a set, its elements.
+    private var netfilterMessages: [[UInt8]] {
+        var flow = MessageWriter()
+        let tuple = ConntrackTuple(
+            source: .v4(IPv4Address(rawValue: 1)), destination: .v4(IPv4Address(rawValue: 2)), transport: 6,
+            ends: .ports(source: 1, destination: 2), zone: 3)
+        flow.deleteConntrack(ConntrackEntry(original: tuple, reply: tuple, zone: 4))
+        var logged = MessageWriter()
+        logged.message(PacketLogMessage.type(NFULNL_MSG_PACKET), operation: "log") {
+            $0.append(nfgenmsg())
+            $0.attribute(Int(NFULA_PACKET_HDR.rawValue), bytes: [8, 0, 1, 0])
+            $0.attribute(Int(NFULA_PREFIX.rawValue), "prefix")
+            $0.attribute(Int(NFULA_PAYLOAD.rawValue), bytes: [1, 2, 3])
+        }
+        var set = NFSet("s", key: [.interfaceName, .ipv6Address], target: .verdict, form: .ranges)
+        let key = NFKey(.interface(.derived(from: "p0")), .address(.v6(.unspecified)))
+        set.ranges[NFRange(from: key, through: key)] = .verdict(.jump("chain"))
+        var ports = NFSet("p", key: [.port], form: .ranges)
+        ports.insert([NFRange(.ports(1...5))])
+        var made = NFTransaction(generation: 1)
+        made.create(NFTable(family: .inet, name: "t", sets: [set, ports], counters: ["c"]))
+        return [flow.bytes, logged.bytes, made.bytes]
+    }
+
+    /// The decoders of the netfilter family, each of which takes messages for its own.
+    private func decodeNetfilter(_ message: Message) -> Int {
+        var found = 0
+        if ConntrackEntry(message) != nil { found += 1 }
+        if LoggedPacket(message) != nil { found += 1 }
+        if !SetFrame(message).set.key.isEmpty { found += 1 }
+        var elements: [SetElement] = []
+        for list in message.attributes(after: nfgenmsg.self) {
+            for element in list.nested { elements.append(SetElement(element)) }
+            if NFCount(reading: list) != nil { found += 1 }
+        }
+        return found + NetlinkSocket.ranges(of: elements).count
     }
 
     private func decodeAll(_ bytes: [UInt8]) -> Int {
@@ -57,6 +95,7 @@ struct HostileReplyTests {
                 if ForwardingEntry(message) != nil { found += 1 }
                 if Neighbour(message) != nil { found += 1 }
                 if Acknowledgement(message) != nil { found += 1 }
+                found += decodeNetfilter(message)
             }
             return found
         }
@@ -76,7 +115,7 @@ struct HostileReplyTests {
                         in: 0...255, using: &numbers)
                 }
                 damaged.removeLast(Int.random(in: 0..<damaged.count / 2, using: &numbers))
-                #expect(decodeAll(damaged) <= 4 * 8)
+                #expect(decodeAll(damaged) <= damaged.count)
             }
         }
     }
@@ -87,7 +126,7 @@ struct HostileReplyTests {
             let noise = (0..<Int.random(in: 0..<300, using: &numbers)).map { _ in
                 UInt8.random(in: 0...255, using: &numbers)
             }
-            #expect(decodeAll(noise) <= 4 * 20)
+            #expect(decodeAll(noise) <= noise.count)
         }
     }
 }
