@@ -34,10 +34,12 @@ struct PoolContents {
         }
     }
 
-    /// The pools to look into: those that the manifest names, and those that the node has.
-    static func roots(_ places: PoolPlaces, _ desired: Desired) throws(ImageError) -> [String: FilePath] {
-        var roots = try places.known()
-        for (name, spec) in desired.specs(of: PoolKind.self) where roots[name] == nil { roots[name] = spec.path }
+    /// The pools to look into: those that the node has, and those that the manifest names and that are not lost.
+    static func roots(_ places: PoolPlaces.Listing, _ desired: Desired) -> [String: FilePath] {
+        var roots = places.found
+        for (name, spec) in desired.specs(of: PoolKind.self) where roots[name] == nil && places.lost[name] == nil {
+            roots[name] = spec.path
+        }
         return roots
     }
 

@@ -12,6 +12,10 @@ public struct PoolObservation: Hashable, Sendable {
         case unmarked
         /// Another pool of this agent.
         case held(by: ResourceID)
+        /// A directory with this pool's mark that the node's list does not lead to.
+        case unlisted
+        /// The list leads to it, and it is not there, or is not this pool; in words.
+        case lost(String)
         /// Something that is not ours, in words.
         case foreign(String)
     }
@@ -33,19 +37,32 @@ public struct PoolKind: ResourceKind {
 
     public func observe(_ desired: Desired) async throws -> [String: PoolObservation] {
         var seen: [String: PoolObservation] = [:]
-        let known = try places.known()
-        for (name, path) in known { seen[name] = try look(name, path, known) }
+        let listing = try places.listing()
+        for (name, path) in listing.found { seen[name] = try look(name, path, listing) }
+        for (name, path) in listing.lost {
+            let fault = try places.stat(path) == nil ? "is not there" : "has no mark of this pool"
+            let reason =
+                "\(path) \(fault); is its file system mounted? Mount it, or remove \(places.defaultPath(name)), which "
+                + "leads there, to begin anew"
+            seen[name] = PoolObservation(path: path, state: .lost(reason), files: 0)
+        }
         for (name, spec) in desired.specs(of: Self.self) where seen[name]?.path != spec.path {
             // A pool that was moved in the manifest shows where it is, so that its volumes are not left behind unseen.
-            if let old = seen[name], old.files > 0 { continue }
-            seen[name] = try look(name, spec.path, known)
+            if let old = seen[name], old.files > 0 || listing.lost[name] != nil { continue }
+            seen[name] = try look(name, spec.path, listing)
         }
         return seen
     }
 
     private func look(
-        _ name: String, _ path: FilePath, _ known: [String: FilePath]
+        _ name: String, _ path: FilePath, _ listing: PoolPlaces.Listing
     ) throws(ImageError) -> PoolObservation? {
+        // What is mounted there later may be the other one.
+        let other = listing.lost.first { $0.value == path }
+        if let other, !PoolPlaces.isPool(name, at: path) {
+            let reason = "\(path) is the place of \(Self.id(other.key)), which is not there; give the pool another one"
+            return PoolObservation(path: path, state: .foreign(reason), files: 0)
+        }
         guard let status = try places.stat(path) else { return nil }
         guard status.kind == .directory else {
             return PoolObservation(path: path, state: .foreign("\(path) is not a directory"), files: 0)
@@ -53,10 +70,12 @@ public struct PoolKind: ResourceKind {
         let files = try files(in: path)
         if let owner = PoolPlaces.owner(of: path) {
             guard owner != Self.id(name).description else {
-                return PoolObservation(path: path, state: .ours, files: files.ours + files.others)
+                let isListed = listing.found[name] == path
+                return PoolObservation(
+                    path: path, state: isListed ? .ours : .unlisted, files: files.ours + files.others)
             }
             // By our own list, too: another agent's pool has a mark of the same form.
-            let holder = known.first { $0.value == path && Self.id($0.key).description == owner }
+            let holder = listing.found.first { $0.value == path && Self.id($0.key).description == owner }
             if let holder { return PoolObservation(path: path, state: .held(by: Self.id(holder.key)), files: 0) }
             return PoolObservation(path: path, state: .foreign("\(path) is \(owner)"), files: 0)
         }
@@ -89,13 +108,16 @@ public struct PoolKind: ResourceKind {
 
     public func diff(name: String, spec: PoolSpec?, observation: PoolObservation?) -> Change {
         guard let spec else {
-            guard let observation, observation.state == .ours else { return .none }
+            guard let observation else { return .none }
+            if case .lost(let reason) = observation.state { return .orphan(reason: reason) }
+            guard observation.state == .ours else { return .none }
             guard observation.files > 0 else { return .delete }
             let held = observation.files == 1 ? "a volume or image" : "\(observation.files) volumes and images"
             return .orphan(reason: "\(observation.path) still holds \(held)")
         }
         let creation = Change.create([FieldChange("path", to: "\(spec.path)")])
         guard let observation else { return creation }
+        if case .lost(let reason) = observation.state { return .conflict(reason: reason) }
         guard observation.path == spec.path else {
             return .conflict(
                 reason: "the pool is at \(observation.path) with \(observation.files) volumes and images; pools are "
@@ -105,7 +127,8 @@ public struct PoolKind: ResourceKind {
         case .ours: return .none
         case .unmarked: return .update([FieldChange("mark", to: Self.id(name).description)])
         case .held: return creation
-        case .foreign(let reason): return .conflict(reason: reason)
+        case .unlisted: return .update([FieldChange("link", to: "\(places.defaultPath(name))")])
+        case .foreign(let reason), .lost(let reason): return .conflict(reason: reason)
         }
     }
 
@@ -135,9 +158,11 @@ public struct PoolKind: ResourceKind {
         try PoolFile.makeDirectories(places.directory)
         try PoolFile.makeDirectories(spec.path)
         try PoolFile.makeDirectories(spec.path.appending(PoolPlaces.images))
-        let mark = Array("\(Self.id(spec.name))\n".utf8)
-        try ImageCreate.place(spec.path.appending(PoolPlaces.marker)) { file, _ throws(ImageError) in
-            try fileCall(.write) { () throws(Errno) in try File.write(file, mark, at: 0) }
+        if !PoolPlaces.isPool(spec.name, at: spec.path) {
+            let mark = Array("\(Self.id(spec.name))\n".utf8)
+            try ImageCreate.place(spec.path.appending(PoolPlaces.marker)) { file, _ throws(ImageError) in
+                try fileCall(.write) { () throws(Errno) in try File.write(file, mark, at: 0) }
+            }
         }
         let index = places.defaultPath(spec.name)
         guard index != spec.path else { return }

@@ -21,18 +21,29 @@ public struct PoolPlaces: Sendable {
     /// Where a pool lies if the manifest does not say.
     func defaultPath(_ name: String) -> FilePath { directory.appending(name) }
 
-    /// The pools of this node by name, as far as they carry our mark.
-    func known() throws(ImageError) -> [String: FilePath] {
-        guard try stat(directory) != nil else { return [:] }
-        let names = try fileCall(.list) { () throws(Errno) in try File.names(in: directory) }
+    /// The pools of this node by name.
+    struct Listing {
+        /// Where those lie that carry our mark.
         var found: [String: FilePath] = [:]
+        /// Where those should lie whose link leads to nothing, or to a directory without their mark: most likely their
+        /// file system is not mounted. Nothing is made in their place.
+        var lost: [String: FilePath] = [:]
+    }
+
+    func listing() throws(ImageError) -> Listing {
+        var listing = Listing()
+        guard try stat(directory) != nil else { return listing }
+        let names = try fileCall(.list) { () throws(Errno) in try File.names(in: directory) }
         for name in names where !name.hasPrefix(".") {
             let entry = directory.appending(name)
-            let link = try? File.target(of: entry)
-            let path = link ?? entry
-            if PoolPlaces.owner(of: path) == PoolKind.id(name).description { found[name] = path }
+            let link = try fileCall(.stat) { () throws(Errno) in try File.target(of: entry) }
+            if PoolPlaces.isPool(name, at: link ?? entry) {
+                listing.found[name] = link ?? entry
+            } else if let link {
+                listing.lost[name] = link
+            }
         }
-        return found
+        return listing
     }
 
     func stat(_ path: FilePath) throws(ImageError) -> FileStatus? {
@@ -44,5 +55,9 @@ public struct PoolPlaces: Sendable {
         guard let file = try? File.open(path.appending(marker), .read) else { return nil }
         guard let bytes = try? File.read(file, count: 256, at: 0) else { return nil }
         return String(validating: bytes.prefix { $0 != UInt8(ascii: "\n") }, as: UTF8.self)
+    }
+    /// Whether a directory is the pool of that name.
+    static func isPool(_ name: String, at path: FilePath) -> Bool {
+        owner(of: path) == PoolKind.id(name).description
     }
 }

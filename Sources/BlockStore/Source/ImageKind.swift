@@ -29,7 +29,8 @@ public struct ImageKind: ResourceKind {
 
     public func observe(_ desired: Desired) async throws -> [String: ImageObservation] {
         var seen: [String: ImageObservation] = [:]
-        for (pool, root) in try PoolContents.roots(places, desired) {
+        let listing = try places.listing()
+        for (pool, root) in PoolContents.roots(listing, desired) {
             let contents = try PoolContents(root)
             for image in contents.images {
                 let wanted = desired.specs(of: Self.self)[image.name]
@@ -39,6 +40,12 @@ public struct ImageKind: ResourceKind {
                     pool: pool, path: image.path, size: image.size, sha256: image.sha256, trouble: image.trouble,
                     users: contents.users(of: image.name))
             }
+        }
+        for (name, spec) in desired.specs(of: Self.self) {
+            guard let root = listing.lost[spec.pool] else { continue }
+            seen[name] = ImageObservation(
+                pool: spec.pool, path: root.appending(VolumeKind.backing(of: name)), size: 0,
+                trouble: "waits for \(PoolKind.id(spec.pool)), whose directory is not there", users: [])
         }
         return seen
     }
@@ -73,6 +80,7 @@ public struct ImageKind: ResourceKind {
                 switch (step.change, step.spec, step.observation) {
                 case (.create, let spec?, _):
                     guard let pool = desired.specs(of: PoolKind.self)[spec.pool] else { break }
+                    guard PoolPlaces.isPool(pool.name, at: pool.path) else { throw .noPool }
                     outcomes.append(await Blocking.run { ImageImport(spec, into: pool.path).run() })
                     continue
                 case (.delete, _, let seen?):

@@ -98,6 +98,8 @@ public actor TargetServer {
             }
         }
         guard !isStopped else { return await giveBack(opened.keys.compactMap { units[$0]?.volume }) }
+        // A new target without any of its units waits: an initiator that is kept out comes back.
+        if before == nil, units.isEmpty, !spec.units.isEmpty { return problems }
         await announce(spec, access, opened)
         problems += await open(spec.portals)
         let listening = await loop.run { [registry] loop in

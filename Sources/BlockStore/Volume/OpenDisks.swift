@@ -7,6 +7,7 @@ import SystemPackage
 public struct VolumePlace: Hashable, Sendable {
     /// The volume's name in the manifest.
     public let volume: String
+    let pool: String
     let root: FilePath
     let file: String
     let format: VolumeFormat
@@ -20,7 +21,8 @@ extension VolumeKind {
         guard let spec = desired.specs(of: Self.self)[volume] else { return nil }
         guard let pool = desired.specs(of: PoolKind.self)[spec.pool] else { return nil }
         return VolumePlace(
-            volume: volume, root: pool.path, file: PoolFile.name(volume, spec.format), format: spec.format)
+            volume: volume, pool: pool.name, root: pool.path, file: PoolFile.name(volume, spec.format),
+            format: spec.format)
     }
 }
 
@@ -75,6 +77,8 @@ public actor OpenDisks {
     private static func open(
         _ place: VolumePlace, _ loop: StorageLoop, _ commitDelay: Duration, _ health: DiskHealth
     ) async -> Result<OpenDisk, ImageError> {
+        // Where the pool's file system is not mounted, whatever lies beneath is not the volume.
+        guard PoolPlaces.isPool(place.pool, at: place.root) else { return .failure(.noPool) }
         let patience = ContinuousClock.now + .seconds(5)
         while true {
             do throws(ImageError) {

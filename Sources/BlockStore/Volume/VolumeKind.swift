@@ -36,7 +36,8 @@ public struct VolumeKind: ResourceKind {
     public func observe(_ desired: Desired) async throws -> [String: VolumeObservation] {
         var seen: [String: VolumeObservation] = [:]
         let wanted = desired.specs(of: Self.self)
-        for (pool, root) in try PoolContents.roots(places, desired).sorted(by: { $0.key < $1.key }) {
+        let listing = try places.listing()
+        for (pool, root) in PoolContents.roots(listing, desired).sorted(by: { $0.key < $1.key }) {
             for item in try PoolContents(root).volumes {
                 let spec = wanted[item.name]
                 guard item.isOurs || spec?.pool == pool else { continue }
@@ -46,6 +47,12 @@ public struct VolumeKind: ResourceKind {
                     pool: pool, path: item.path, format: item.format, size: item.size, allocated: item.allocated,
                     backing: item.backing, trouble: item.trouble)
             }
+        }
+        for (name, spec) in wanted {
+            guard let root = listing.lost[spec.pool] else { continue }
+            seen[name] = VolumeObservation(
+                pool: spec.pool, path: root.appending(PoolFile.name(name, spec.format)), format: spec.format, size: 0,
+                allocated: 0, trouble: "waits for \(PoolKind.id(spec.pool)), whose directory is not there")
         }
         return seen
     }
@@ -105,6 +112,7 @@ public struct VolumeKind: ResourceKind {
             }
             let path = root.appending(PoolFile.name(spec.name, spec.format))
             do throws(ImageError) {
+                guard PoolPlaces.isPool(spec.pool, at: root) else { throw .noPool }
                 switch step.change {
                 case .create: try make(spec, root, path)
                 case .update: try await grow(spec, path)
