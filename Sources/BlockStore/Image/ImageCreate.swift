@@ -64,11 +64,14 @@ enum ImageCreate {
     /// Removes what makings that were cut short have left.
     static func removeUnfinished(in directory: FilePath) throws(ImageError) {
         try fileCall(.remove) { () throws(Errno) in
-            for name in try File.names(in: directory) where name.hasPrefix(".") && name.hasSuffix(unfinished) {
+            for name in try File.names(in: directory) where isUnfinished(name) {
                 try File.remove(directory.appending(name))
             }
         }
     }
+
+    /// Whether a file is one that is being made, or what is left of it.
+    static func isUnfinished(_ name: String) -> Bool { name.hasPrefix(".") && name.hasSuffix(unfinished) }
 
     /// How the temporary name of a file that is being made ends.
     private static let unfinished = ".new"

@@ -8,7 +8,7 @@ public struct PoolObservation: Hashable, Sendable {
     public enum State: Hashable, Sendable {
         /// A directory with this pool's mark.
         case ours
-        /// A directory without a mark that holds nothing, or nothing but volumes of ours.
+        /// A directory without a mark that holds nothing, hidden or not, or nothing but volumes of ours.
         case unmarked
         /// Another pool of this agent.
         case held(by: ResourceID)
@@ -23,7 +23,19 @@ public struct PoolObservation: Hashable, Sendable {
     public var path: FilePath
     public var state: State
     /// Volumes and images in it.
-    public var files: Int
+    public var files = 0
+    /// Other files in it, those that are not hidden.
+    public var others = 0
+
+    var isEmpty: Bool { files == 0 && others == 0 }
+
+    /// What is in it, in words.
+    var contents: String {
+        let ours = files == 1 ? "a volume or image" : "\(files) volumes and images"
+        guard others > 0 else { return ours }
+        let rest = others == 1 ? "a file that is not ours" : "\(others) files that are not ours"
+        return files == 0 ? rest : "\(ours) and \(rest)"
+    }
 }
 
 /// Pools: directories with our mark. What is in them is never removed with them.
@@ -38,65 +50,75 @@ public struct PoolKind: ResourceKind {
     public func observe(_ desired: Desired) async throws -> [String: PoolObservation] {
         var seen: [String: PoolObservation] = [:]
         let listing = try places.listing()
-        for (name, path) in listing.found { seen[name] = try look(name, path, listing) }
+        for (name, path) in listing.found { seen[name] = look(name, path, listing) }
         for (name, path) in listing.lost {
             let fault = try places.stat(path) == nil ? "is not there" : "has no mark of this pool"
             let reason =
                 "\(path) \(fault); is its file system mounted? Mount it, or remove \(places.defaultPath(name)), which "
                 + "leads there, to begin anew"
-            seen[name] = PoolObservation(path: path, state: .lost(reason), files: 0)
+            seen[name] = PoolObservation(path: path, state: .lost(reason))
         }
         for (name, spec) in desired.specs(of: Self.self) where seen[name]?.path != spec.path {
             // A pool that was moved in the manifest shows where it is, so that its volumes are not left behind unseen.
-            if let old = seen[name], old.files > 0 || listing.lost[name] != nil { continue }
-            seen[name] = try look(name, spec.path, listing)
+            if let old = seen[name], !old.isEmpty || listing.lost[name] != nil { continue }
+            seen[name] = look(name, spec.path, listing)
         }
         return seen
     }
 
-    private func look(
+    /// A place that cannot be looked at is none for this pool, and no trouble of the others.
+    private func look(_ name: String, _ path: FilePath, _ listing: PoolPlaces.Listing) -> PoolObservation? {
+        do throws(ImageError) {
+            return try inspect(name, path, listing)
+        } catch {
+            return PoolObservation(path: path, state: .foreign("\(path) \(error)"))
+        }
+    }
+
+    private func inspect(
         _ name: String, _ path: FilePath, _ listing: PoolPlaces.Listing
     ) throws(ImageError) -> PoolObservation? {
         // What is mounted there later may be the other one.
         let other = listing.lost.first { $0.value == path }
         if let other, !PoolPlaces.isPool(name, at: path) {
             let reason = "\(path) is the place of \(Self.id(other.key)), which is not there; give the pool another one"
-            return PoolObservation(path: path, state: .foreign(reason), files: 0)
+            return PoolObservation(path: path, state: .foreign(reason))
         }
         guard let status = try places.stat(path) else { return nil }
         guard status.kind == .directory else {
-            return PoolObservation(path: path, state: .foreign("\(path) is not a directory"), files: 0)
+            return PoolObservation(path: path, state: .foreign("\(path) is not a directory"))
         }
         let files = try files(in: path)
         if let owner = PoolPlaces.owner(of: path) {
             guard owner != Self.id(name).description else {
                 let isListed = listing.found[name] == path
                 return PoolObservation(
-                    path: path, state: isListed ? .ours : .unlisted, files: files.ours + files.others)
+                    path: path, state: isListed ? .ours : .unlisted, files: files.ours, others: files.others)
             }
             // By our own list, too: another agent's pool has a mark of the same form.
             let holder = listing.found.first { $0.value == path && Self.id($0.key).description == owner }
-            if let holder { return PoolObservation(path: path, state: .held(by: Self.id(holder.key)), files: 0) }
-            return PoolObservation(path: path, state: .foreign("\(path) is \(owner)"), files: 0)
+            if let holder { return PoolObservation(path: path, state: .held(by: Self.id(holder.key))) }
+            return PoolObservation(path: path, state: .foreign("\(path) is \(owner)"))
         }
-        guard files.others == 0 else {
-            let reason = "\(path) holds files that are not ours; give the pool an empty directory"
-            return PoolObservation(path: path, state: .foreign(reason), files: 0)
+        guard files.others == 0, files.hidden == 0 else {
+            let reason = "\(path) holds files that are not ours; give the pool an empty directory, or a new one"
+            return PoolObservation(path: path, state: .foreign(reason))
         }
         return PoolObservation(path: path, state: .unmarked, files: files.ours)
     }
 
-    /// Counts what is in a directory: images and volumes of ours, and other things.
-    private func files(in path: FilePath) throws(ImageError) -> (ours: Int, others: Int) {
-        var count = (ours: 0, others: 0)
+    /// Counts what is in a directory: images and volumes of ours, other things, and hidden ones, save what a making of
+    /// ours that was cut short has left.
+    private func files(in path: FilePath) throws(ImageError) -> (ours: Int, others: Int, hidden: Int) {
+        var count = (ours: 0, others: 0, hidden: 0)
         let names = try fileCall(.list) { () throws(Errno) in try File.names(in: path) }
-        for name in names where !name.hasPrefix(".") {
+        for name in names where !ImageCreate.isUnfinished(name) && name != PoolPlaces.marker {
             let entry = path.appending(name)
-            if name == PoolPlaces.images, try places.stat(entry)?.kind == .directory {
-                let inner = try fileCall(.list) { () throws(Errno) in try File.names(in: entry) }
-                for image in inner where !image.hasPrefix(".") {
-                    if PoolFile.owner(entry.appending(image)) != nil { count.ours += 1 } else { count.others += 1 }
-                }
+            if name.hasPrefix(".") {
+                count.hidden += 1
+            } else if name == PoolPlaces.images, try places.stat(entry)?.kind == .directory {
+                let inner = try files(in: entry)
+                count = (count.ours + inner.ours, count.others + inner.others, count.hidden + inner.hidden)
             } else if PoolFile.owner(entry) != nil {
                 count.ours += 1
             } else {
@@ -111,17 +133,16 @@ public struct PoolKind: ResourceKind {
             guard let observation else { return .none }
             if case .lost(let reason) = observation.state { return .orphan(reason: reason) }
             guard observation.state == .ours else { return .none }
-            guard observation.files > 0 else { return .delete }
-            let held = observation.files == 1 ? "a volume or image" : "\(observation.files) volumes and images"
-            return .orphan(reason: "\(observation.path) still holds \(held)")
+            guard !observation.isEmpty else { return .delete }
+            return .orphan(reason: "\(observation.path) still holds \(observation.contents)")
         }
         let creation = Change.create([FieldChange("path", to: "\(spec.path)")])
         guard let observation else { return creation }
         if case .lost(let reason) = observation.state { return .conflict(reason: reason) }
         guard observation.path == spec.path else {
             return .conflict(
-                reason: "the pool is at \(observation.path) with \(observation.files) volumes and images; pools are "
-                    + "not moved: name that path, or give the new pool another name")
+                reason: "the pool is at \(observation.path) with \(observation.contents); pools are not moved: "
+                    + "name that path, or give the new pool another name")
         }
         switch observation.state {
         case .ours: return .none

@@ -17,9 +17,16 @@ extension PoolKind {
         Section("pools") { entry, desired, diagnostics in
             guard ResourceName.check(entry.entry, of: name, diagnostics) else { return }
             var fields = Fields(entry.entry.value, of: "pool '\(entry.name)'", diagnostics)
-            let path = fields.string("path")
+            let path = fields.node("path")
+            let text = path?.string(as: "'path' of pool '\(entry.name)'", diagnostics)
             fields.finish()
-            let directory = path.map { FilePath(entry.directory).pushing(FilePath($0)).lexicallyNormalized() }
+            let directory = text.map { FilePath(entry.directory).pushing(FilePath($0)).lexicallyNormalized() }
+            if let path, let text, let directory, text.isEmpty || directory.components.isEmpty {
+                diagnostics.report(
+                    at: path, "'path' of pool '\(entry.name)' is \(text.isEmpty ? "empty" : "the root directory")",
+                    hint: "a directory for this pool alone; left out, it is \(places.defaultPath(entry.name))")
+                return
+            }
             let spec = PoolSpec(name: entry.name, path: directory ?? places.defaultPath(entry.name))
             desired.add(PoolKind.self, entry.name, spec, at: entry.entry.keyPosition)
         }
