@@ -254,6 +254,10 @@ struct TargetKindTests {
         Mistake(
             text: "iqn.2026-11.org.example:x: { portals: [127.0.0.1], access: { chap: { user: a, secretFile: b } } }",
             message: "must be an absolute path"),
+        Mistake(
+            text:
+                "iqn.2026-11.org.example:b: { portals: [127.0.0.1] }\n  iqn.2026-11.org.example:B: {}",
+            message: "'iqn.2026-11.org.example:B' is named twice"),
     ]
 
     @Test(arguments: mistakes) func mistakesAreNamed(_ mistake: Mistake) {

@@ -26,8 +26,17 @@ extension TargetKind {
             let access = access(fields.fields("access"), diagnostics)
             fields.finish()
             checkUnits(units, subject, diagnostics)
+            // Names are compared without regard to case (RFC 3722), and the loader has compared them with.
+            let name = entry.name.lowercased()
+            if desired.specs(of: TargetKind.self)[name] != nil {
+                let first = desired.position(of: id(name)).map { "; the first one is at \($0.file):\($0.line)" } ?? ""
+                diagnostics.report(
+                    at: entry.entry, "'\(entry.name)' is named twice in 'targets'",
+                    hint: "iSCSI names that differ only in case are one name" + first)
+                return
+            }
             let spec = TargetSpec(
-                name: entry.name.lowercased(), portals: unique(portals),
+                name: name, portals: unique(portals),
                 units: Dictionary(units.map { ($0.number, $0.unit) }) { first, _ in first }, access: access)
             desired.add(
                 TargetKind.self, spec.name, spec, references: references, at: entry.entry.keyPosition)
