@@ -53,6 +53,7 @@ extension Kinds {
             derivations: [
                 PoolKind.derivation,
                 VolumeKind.derivation,
+                TargetKind.derivation,
                 OverlayKind.resolution(subnets: RouterKind.subnets),
                 NICKind.resolution(subnets: RouterKind.subnets),
                 GuardKind.derivation,

@@ -269,6 +269,28 @@ struct TargetKindTests {
         #expect(messages.contains { $0.contains(mistake.message) }, "\(messages)")
     }
 
+    @Test(arguments: [("two", false), ("{ volume: one, readOnly: true }", false), ("one", true)])
+    func aVolumeIsWritableThroughOneTarget(unit: String, isMistake: Bool) throws {
+        let text = """
+            volumes: { one: { pool: p, size: 1MiB }, two: { pool: p, size: 1MiB } }
+            pools: { p: }
+            targets:
+              iqn.2026-11.org.example:a: { portals: [127.0.0.1], luns: { 0: one } }
+              iqn.2026-11.org.example:b: { portals: [127.0.0.1], luns: { 0: \(unit) } }
+            """
+        let places = PoolPlaces(state: "/var/lib/sdagent")
+        let loader = DesiredLoader(
+            sections: [PoolKind.section(places), VolumeKind.section, TargetKind.section],
+            derivations: [TargetKind.derivation], kinds: [PoolKind(places), VolumeKind(places), TargetKind(nil)])
+        let diagnostics = Diagnostics()
+        let desired = loader.load([Source(file: "test.yaml", directory: "/", text: text)], diagnostics)
+        let messages = diagnostics.all.map(\.message)
+        #expect((desired == nil) == isMistake, "\(messages)")
+        let words = "the volume 'one' can be written through target 'iqn.2026-11.org.example:a' already"
+        #expect(messages == (isMistake ? [words] : []))
+        if isMistake { #expect(diagnostics.all.first?.position.line == 5) }
+    }
+
     @Test(arguments: [
         ("127.0.0.1", "127.0.0.1:3260"), ("127.0.0.1:99", "127.0.0.1:99"), ("::1", "[::1]:3260"),
         ("[::1]:5", "[::1]:5"), ("[2001:db8::1]", "[2001:db8::1]:3260"), ("0.0.0.0", "0.0.0.0:3260"),

@@ -1,6 +1,6 @@
 import TestSupport
 
-/// A node that serves two disks: `open` to whom it names, `secret` also behind CHAP.
+/// A node that serves three disks: two in `open` to whom it names, one in `secret` also behind CHAP.
 struct DiskNode: Sendable {
     let node: AgentNode
 
@@ -23,6 +23,7 @@ struct DiskNode: Sendable {
         volumes:
           one: { pool: fast, size: 256MiB }
           two: { pool: fast, size: 64MiB }
+          three: { pool: fast, size: 64MiB }
         targets:
           iqn.2026-11.org.example:open:
             portals: ["127.0.0.1:3260"]
@@ -30,7 +31,7 @@ struct DiskNode: Sendable {
             access: { initiators: ["\(initiator)"] }
           iqn.2026-11.org.example:secret:
             portals: ["127.0.0.1:3260"]
-            luns: { 0: two }
+            luns: { 0: three }
             access: { initiators: ["\(initiator)"], chap: { user: vm1, secretFile: \(secretFile) } }
 
         """

@@ -114,6 +114,27 @@ extension TargetKind {
         }
     }
 
+    /// Reports a volume that two targets would let be written: each of them has reservations, and an order of writes,
+    /// of its own, and keeps its initiators from each other's only.
+    public static var derivation: Derivation {
+        Derivation { desired, diagnostics in
+            var writers: [String: String] = [:]
+            for (name, spec) in desired.specs(of: Self.self).sorted(by: { $0.key < $1.key }) {
+                let writable = Set(spec.units.values.filter { !$0.isReadOnly }.map(\.volume))
+                for volume in writable.sorted() {
+                    guard let first = writers.updateValue(name, forKey: volume) else { continue }
+                    let reference = desired.references(of: id(name)).first { $0.target == VolumeKind.id(volume) }
+                    guard let position = reference?.position ?? desired.position(of: id(name)) else { continue }
+                    diagnostics.report(
+                        at: position, width: volume.count,
+                        "the volume '\(volume)' can be written through target '\(first)' already",
+                        hint: "let all its initiators into one target, or make it read-only here: "
+                            + "{ volume: \(volume), readOnly: true }")
+                }
+            }
+        }
+    }
+
     private static func access(_ fields: Fields?, _ diagnostics: Diagnostics) -> TargetSpec.Access {
         var access = TargetSpec.Access()
         guard var fields else { return access }
