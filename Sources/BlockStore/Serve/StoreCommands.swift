@@ -21,11 +21,18 @@ extension Connection {
         perform(slot, work, unit)
     }
 
+    /// How a command stands to the unit's gate. Like the switches below it names every command, so that a new one
+    /// cannot be left out.
     private func gate(for work: Command) -> WriteGate.Hold {
         switch work {
         case .write, .writeSame, .unmap, .writeAndVerify: .shared
         case .compareAndWrite, .orWrite: .alone
-        default: .none
+        case .read, .verify, .synchronizeCache, .preFetch, .getLBAStatus: .none
+        case .testUnitReady, .requestSense, .inquiry, .readCapacity10, .readCapacity16, .reportLUNs, .modeSense,
+            .startStopUnit, .preventAllow, .reserve, .release, .persistentReserveIn, .reportSupportedOpcodes,
+            .reportSupportedTaskManagement, .reportTargetPortGroups, .modeSelect,
+            .persistentReserveOut:
+            .none
         }
     }
 
@@ -59,7 +66,11 @@ extension Connection {
             writeSame(slot, range, content, unit)
         case .unmap:
             unmap(slot, unit)
-        default:
+        case .testUnitReady, .requestSense, .inquiry, .readCapacity10, .readCapacity16, .reportLUNs, .modeSense,
+            .startStopUnit, .preventAllow, .reserve, .release, .persistentReserveIn, .reportSupportedOpcodes,
+            .reportSupportedTaskManagement, .reportTargetPortGroups, .modeSelect,
+            .persistentReserveOut:
+            // The device server answers these.
             respond(slot, failing: .invalidOpcode)
         }
     }
@@ -97,7 +108,12 @@ extension Connection {
         case .writeSame(let range, let content, _):
             content == .zeros || task.pointee.buffer == nil || task.pointee.step == .second
                 ? respond(slot) : writeSame(slot, range, content, unit)
-        default:
+        case .synchronizeCache, .preFetch, .getLBAStatus, .unmap:
+            respond(slot)
+        case .testUnitReady, .requestSense, .inquiry, .readCapacity10, .readCapacity16, .reportLUNs, .modeSense,
+            .startStopUnit, .preventAllow, .reserve, .release, .persistentReserveIn, .reportSupportedOpcodes,
+            .reportSupportedTaskManagement, .reportTargetPortGroups, .modeSelect,
+            .persistentReserveOut:
             respond(slot)
         }
     }

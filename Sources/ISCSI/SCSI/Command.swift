@@ -57,7 +57,11 @@ public enum Command: Equatable, Sendable {
         case .unmap(let bytes): UInt64(bytes)
         case .modeSelect(let request): UInt64(request.parameterBytes)
         case .persistentReserveOut(let request): UInt64(request.parameterBytes)
-        default: 0
+        case .read, .verify(_, false), .writeSame(_, .zeros, _), .synchronizeCache, .preFetch, .getLBAStatus: 0
+        case .testUnitReady, .requestSense, .inquiry, .readCapacity10, .readCapacity16, .reportLUNs, .modeSense,
+            .startStopUnit, .preventAllow, .reserve, .release, .persistentReserveIn, .reportSupportedOpcodes,
+            .reportSupportedTaskManagement, .reportTargetPortGroups:
+            0
         }
     }
 
@@ -70,7 +74,12 @@ public enum Command: Equatable, Sendable {
             return UInt64(expected) >= required || expected % geometry.blockBytes == 0
         case .compareAndWrite, .writeSame(_, .block, _), .verify(_, true):
             return UInt64(expected) == required
-        default:
+        case .read, .verify(_, false), .writeSame(_, .zeros, _), .unmap, .synchronizeCache, .preFetch, .getLBAStatus:
+            return true
+        case .testUnitReady, .requestSense, .inquiry, .readCapacity10, .readCapacity16, .reportLUNs, .modeSense,
+            .startStopUnit, .preventAllow, .reserve, .release, .persistentReserveIn, .reportSupportedOpcodes,
+            .reportSupportedTaskManagement, .reportTargetPortGroups, .modeSelect,
+            .persistentReserveOut:
             return true
         }
     }

@@ -16,7 +16,9 @@ extension DeviceServer {
         case .preventAllow(let prevent): nexuses[nexus]?.preventsRemoval = prevent
         case .reserve: reservedBy = nexus
         case .release: if reservedBy == nexus { reservedBy = nil }
-        default: try report(command, nexus, &answer)
+        case .requestSense, .inquiry, .readCapacity10, .readCapacity16, .modeSense, .persistentReserveIn,
+            .reportSupportedOpcodes, .reportSupportedTaskManagement, .reportTargetPortGroups:
+            try report(command, nexus, &answer)
         }
         return .good
     }
