@@ -74,7 +74,7 @@ extension Node {
         guard let (number, unit) = Self.split(text), let shift = units[unit] else {
             diagnostics.report(
                 at: self, "\(what) is not a size: '\(text.prefix(60))'",
-                hint: "a whole number with B, KiB, MiB, GiB or TiB, such as 20GiB")
+                hint: "a whole number with B, KiB, MiB, GiB, TiB or PiB, such as 20GiB")
             return nil
         }
         let (size, overflow) = number.multipliedReportingOverflow(by: 1 << UInt64(shift))

@@ -73,7 +73,7 @@ struct DiagnosticTests {
                     |                    ^~~~~~~~ did you mean 'addresses'?
                 node.yaml:7:11: error: 'size' of volume 'a' is not a size: '20GB'
                   7 |     size: 20GB
-                    |           ^~~~ a whole number with B, KiB, MiB, GiB or TiB, such as 20GiB
+                    |           ^~~~ a whole number with B, KiB, MiB, GiB, TiB or PiB, such as 20GiB
                 node.yaml:8:15: error: 'readOnly' of volume 'a' must be true or false, not 'yes'
                   8 |     readOnly: yes
                     |               ^~~ write true

@@ -43,6 +43,7 @@ struct BackingChain {
                 next = try chain.append(file, current.format, current.name, access, budget)
             } catch {
                 // The caller names the top file.
+                if isTop, case .backing(current.name, let reason) = error { throw .unusable(reason: reason) }
                 if isTop { throw error }
                 if case .backing = error { throw error }
                 throw .backing(file: current.name, reason: "it \(error)")

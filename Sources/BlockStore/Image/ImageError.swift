@@ -24,6 +24,8 @@ public enum ImageError: Error, Equatable, Sendable {
     case locked
     /// The chain of backing files cannot be followed.
     case backing(file: String, reason: String)
+    /// It is not there, or is nothing to open.
+    case unusable(reason: String)
     /// The directory that it lies in is not the pool that it should be.
     case noPool
     /// A size that cannot be served.
@@ -85,6 +87,7 @@ extension ImageError: CustomStringConvertible {
         case .badMapping(let fault, let offset): "maps guest offset \(offset) badly: \(fault.sentence)"
         case .locked: "is in use by another process or volume"
         case .backing(let file, let reason): "has the backing file '\(file)', which cannot be used: \(reason)"
+        case .unusable(let reason): "cannot be used: \(reason)"
         case .noPool: "lies in a directory without the pool's mark; is its file system mounted?"
         case .size(let size, let rule): "cannot have the size \(size): \(rule)"
         case .system(let operation, let errno): "could not \(operation.rawValue) the file: \(errno)"

@@ -61,8 +61,8 @@ public struct VolumeKind: ResourceKind {
         guard let spec else {
             guard let observation, observation.trouble == nil else { return .none }
             return .orphan(
-                reason: "\(observation.path) holds \(ByteSize(observation.allocated)) of data and is kept; name it "
-                    + "again, or remove the file")
+                reason: "\(observation.path), \(ByteSize(observation.allocated)) on disk, is kept; name it again, or "
+                    + "remove the file")
         }
         guard let observation else {
             var fields = [FieldChange("size", to: "\(ByteSize(spec.size))"), FieldChange("pool", to: spec.pool)]
