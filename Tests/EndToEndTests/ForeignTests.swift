@@ -83,6 +83,7 @@ struct ForeignTests {
         try await TestNamespace.with { guest in
             try await AgentNode.with(Self.manifest(guest: guest.name)) { node in
                 try await run(node, setting + "\n" + Self.before)
+                #expect(try await node.space.settle())
                 let before = try await picture(node)
                 let inside = try await guest.run("ip", "-d", "address")
                 try await node.apply()
