@@ -46,6 +46,42 @@ import Testing
         }
     }
 
+    @Test func aWriteIsAbortedWhileTheSendOfItsR2TIsUnderWay() async throws {
+        try await withServer { server in
+            let initiator = RawInitiator(port: server.port, bufferBytes: 8192)
+            #expect(initiator.login(ServedFixture.target)?.header[36] == 0)
+            var cmdSN: UInt32 = 1
+            #expect(initiator.settle(&cmdSN))
+            await server.shrinkSendBuffers(to: 8192)
+            let mebibyte = initiator.command(Self.read(0, 2048), flags: 0xc1, tag: 80, cmdSN: cmdSN, expected: 1 << 20)
+            initiator.send(mebibyte)
+            try await Task.sleep(for: .milliseconds(100))
+            // The R2T goes out at the head of a send that ends only when the second read has been fetched.
+            initiator.send(
+                initiator.command(Self.write, flags: 0xa1, tag: 81, cmdSN: cmdSN + 1, expected: 65536)
+                    + initiator.command(
+                        Self.read(0, 2048), flags: 0xc1, tag: 82, cmdSN: cmdSN + 2, expected: 1 << 20))
+            let request = Self.answers(initiator, upTo: 0x31).last
+            #expect(request?.opcode == 0x31)
+            initiator.send(
+                initiator.pdu(
+                    0x05, flags: 0, tag: 81, [20: request?.number(20) ?? 0], data: [UInt8](repeating: 1, count: 4096)))
+            try await Task.sleep(for: .milliseconds(100))
+            // ABORT TASK.
+            initiator.send(initiator.pdu(0x42, flags: 0x81, tag: 83, [20: 81, 24: cmdSN + 3]))
+            try await Task.sleep(for: .milliseconds(100))
+            let answers = Self.answers(initiator, upTo: 0x22)
+            #expect(answers.last?.opcode == 0x22 && answers.last?.header[2] == 0)
+            var next = cmdSN + 3
+            initiator.send(initiator.pdu(0x40, tag: 85, [20: .max, 24: next]))
+            #expect(Self.answers(initiator, upTo: 0x20).last?.opcode == 0x20)
+            let again = RawInitiator(port: server.port)
+            #expect(again.login(ServedFixture.target, isid: 0x8000_0002)?.header[36] == 0)
+            next = 1
+            #expect(again.settle(&next))
+        }
+    }
+
     // MARK: Units that go, resets of others
 
     private static let keys = ["ImmediateData=Yes", "InitialR2T=Yes", "FirstBurstLength=65536"]

@@ -1,3 +1,4 @@
+import Glibc
 import IOLoop
 import ISCSI
 import Logging
@@ -18,6 +19,17 @@ struct ServedFixture {
     /// Runs `body` with the registry, on the loop.
     func onLoop<Value: Sendable>(_ body: @Sendable (TargetRegistry) throws -> Value) async rethrows -> Value {
         try await loop.run { loop in try body(registry.open(on: loop)) }
+    }
+
+    /// Has the kernel take little at a time from the target: sends last until they are fetched.
+    func shrinkSendBuffers(to bytes: CInt) async {
+        await onLoop { registry in
+            var bytes = bytes
+            for connection in registry.connections.values {
+                let length = socklen_t(MemoryLayout<CInt>.size)
+                setsockopt(connection.socket.raw, SOL_SOCKET, SO_SNDBUF, &bytes, length)
+            }
+        }
     }
 
     /// The held disk of LUN 0: how many requests it has; with `answer`, answers them.

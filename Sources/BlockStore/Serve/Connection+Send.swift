@@ -133,6 +133,7 @@ extension Connection {
 
     private func close(_ slot: UInt16, _ item: SentItem) -> Bool {
         tasks[slot].pointee.isQueued = false
+        tasks[slot].pointee.isInFlight = true
         tasks[slot].pointee.output = .none
         tasks[slot].pointee.stage = .sends
         batchItems.append(item)
@@ -209,8 +210,12 @@ extension Connection {
         for item in settling where phase != .closing {
             switch item {
             case .ended(let slot): end(slot)
-            case .drained(let slot): drained(slot)
-            case .asked(let slot): asked(slot)
+            case .drained(let slot):
+                tasks[slot].pointee.isInFlight = false
+                drained(slot)
+            case .asked(let slot):
+                tasks[slot].pointee.isInFlight = false
+                asked(slot)
             case .control(let bytes, let sequel):
                 controlBytes -= bytes
                 follow(sequel)

@@ -39,6 +39,8 @@ struct ServedTask {
     var output = Output.none
     /// It stands in the send queue.
     var isQueued = false
+    /// A send in flight carries something of it, and its end will be told by slot: the slot must not go to another.
+    var isInFlight = false
     /// Its window slot was given back when its status was put into a PDU.
     var isRetired = false
     /// It answers nothing any more, and ends when nothing works for it.

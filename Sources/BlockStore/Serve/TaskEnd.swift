@@ -103,7 +103,7 @@ extension Connection {
         if phase == .closing {
             guard !isSending else { return }
         } else {
-            guard !task.pointee.isQueued, task.pointee.stage != .sends else { return }
+            guard !task.pointee.isQueued, !task.pointee.isInFlight else { return }
         }
         // While the connection reads, the rest of the segment goes where its first bytes went; afterwards only a
         // receive in flight can still write there.
