@@ -8,6 +8,11 @@ public enum Match {
         [.meta(.layer3Protocol, into: 0), .compare(0, .equal, [isIPv4 ? 2 : 10])]
     }
 
+    /// The bytes of a number in the machine's order, as marks and states of connections are.
+    public static func hostOrder(_ number: UInt32) -> [UInt8] {
+        (0..<4).map { UInt8(truncatingIfNeeded: number.bigEndian >> (24 - 8 * $0)) }
+    }
+
     /// The number of the protocol behind the IP header and all its extensions.
     public static func layer4(_ number: UInt8) -> [NFExpression] {
         [.meta(.layer4Protocol, into: 0), .compare(0, .equal, [number])]

@@ -16,8 +16,8 @@ public protocol TableKind: ResourceKind where Spec == NFTable, Observation == Ta
     /// The table by its name, and how it is known as ours.
     var owned: NFOwnedTable { get }
 
-    /// The table that the manifest asks for, compiled from all subjects.
-    static func compile(_ subjects: [String: Subject.Spec]) -> NFTable
+    /// The table that the manifest asks for, compiled from all subjects and what else it says of them.
+    static func compile(_ subjects: [String: Subject.Spec], _ desired: Desired) -> NFTable
 
     /// The table that the node should have at this moment: the one that the manifest asks for, adjusted to what is
     /// there. What has the name of a thing of ours and is another's must not feel our rules; what is still there of
@@ -59,7 +59,7 @@ extension TableKind {
         Derivation { desired, _ in
             let subjects = desired.specs(of: Subject.self)
             guard !subjects.isEmpty else { return }
-            desired.add(Self.self, resourceName, compile(subjects))
+            desired.add(Self.self, resourceName, compile(subjects, desired))
             for name in subjects.keys { desired.addReference(from: Subject.id(name), to: id(resourceName)) }
         }
     }

@@ -17,6 +17,9 @@ struct SchemaFieldTests {
             "host",
             "switches: { a: { overlay: { vni: 1, local: 192.0.2.1, peers: { address: 192.0.2.2, hosts: { § } } } } }"
         ),
+        ("group", "groups: { a: { § } }"), ("ingress", "groups: { a: { ingress: [ { § } ] } }"),
+        ("egress", "groups: { a: { egress: [ { § } ] } }"),
+        ("member", "groups: { a: { ingress: [ { protocol: any, from: { § } } ] } }"),
         ("router", "routers: { a: { § } }"),
         ("route", "routers: { a: { interfaces: {}, routes: [ { § } ] } }"),
         ("snat", "routers: { a: { interfaces: {}, snat: [ { § } ] } }"),

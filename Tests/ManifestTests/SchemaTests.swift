@@ -17,7 +17,9 @@ struct SchemaTests {
         return ["quickstart.yaml"] + examples.filter { $0.hasSuffix(".yaml") }.sorted().map { "examples/" + $0 }
     }()
 
-    private static let sections = ["switches", "routers", "pools", "images", "volumes", "targets", "vms"]
+    private static let sections = [
+        "switches", "addressSets", "groups", "routers", "pools", "images", "volumes", "targets", "vms",
+    ]
 
     private func schema() throws -> Schema {
         let json = try #require(FileManager.default.contents(atPath: Self.configs + "/schema.json"))

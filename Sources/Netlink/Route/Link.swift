@@ -118,11 +118,18 @@ public struct BridgeAttributes: Hashable, Sendable {
     public var isSTPEnabled: Bool
     /// Whether it follows IGMP and MLD.
     public var isMulticastSnooping: Bool
+    /// Whether br_netfilter shows what it forwards to the hooks of IPv4 and IPv6, and so to conntrack
+    /// (IFLA_BR_NF_CALL_IPTABLES, IFLA_BR_NF_CALL_IP6TABLES). The node's sysctls may ask for it too.
+    public var callsNetfilter: Bool
 
     /// A bridge that forwards at once and to all: no STP, no delay, no snooping.
-    public init(forwardDelay: UInt32 = 0, isSTPEnabled: Bool = false, isMulticastSnooping: Bool = false) {
+    public init(
+        forwardDelay: UInt32 = 0, isSTPEnabled: Bool = false, isMulticastSnooping: Bool = false,
+        callsNetfilter: Bool = false
+    ) {
         self.forwardDelay = forwardDelay
         self.isSTPEnabled = isSTPEnabled
         self.isMulticastSnooping = isMulticastSnooping
+        self.callsNetfilter = callsNetfilter
     }
 }

@@ -130,8 +130,12 @@ extension TunAttributes {
 extension BridgeAttributes {
     fileprivate init(_ attributes: AttributeReader) {
         self.init()
+        var calls: (ipv4: Bool, ipv6: Bool) = (false, false)
+        defer { callsNetfilter = calls.ipv4 && calls.ipv6 }
         for attribute in attributes {
             switch attribute.type {
+            case Int(IFLA_BR_NF_CALL_IPTABLES): calls.ipv4 = attribute.number(as: UInt8.self) != 0
+            case Int(IFLA_BR_NF_CALL_IP6TABLES): calls.ipv6 = attribute.number(as: UInt8.self) != 0
             case Int(IFLA_BR_FORWARD_DELAY): forwardDelay = attribute.number() ?? 0
             case Int(IFLA_BR_STP_STATE): isSTPEnabled = attribute.number(as: UInt32.self) != 0
             case Int(IFLA_BR_MCAST_SNOOPING): isMulticastSnooping = attribute.number(as: UInt8.self) != 0

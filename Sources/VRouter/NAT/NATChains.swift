@@ -97,9 +97,7 @@ enum NATChains {
     /// The connection's destination was translated: IPS_DST_NAT (linux/netfilter/nf_conntrack_common.h), bit 5 of a
     /// number in the machine's order.
     private static let forwarded: [NFExpression] = [
-        .conntrack(.status, into: 0),
-        .mask(0, (0..<4).map { UInt8(truncatingIfNeeded: UInt32(1 << 5).bigEndian >> (24 - 8 * $0)) }),
-        .compare(0, .notEqual, [0, 0, 0, 0]),
+        .conntrack(.status, into: 0), .mask(0, Match.hostOrder(1 << 5)), .compare(0, .notEqual, [0, 0, 0, 0]),
     ]
 
     /// Destination address, protocol and destination port are the key of the map; what it leads to takes their place.

@@ -24,7 +24,9 @@ public struct NATKind: TableKind {
     /// With a ledger of its own, as a command has it.
     public init(in location: NetworkLocation = .own) { self.init(NFLedger(in: location, tenure: .passing)) }
 
-    public static func compile(_ subjects: [String: RouterSpec]) -> NFTable { NATTable.compile(subjects.values) }
+    public static func compile(_ subjects: [String: RouterSpec], _ desired: Desired) -> NFTable {
+        NATTable.compile(subjects.values)
+    }
 
     /// A router on a link of somebody else's is left out. A bridge that a router is to leave passes nothing on until
     /// the router has left it.

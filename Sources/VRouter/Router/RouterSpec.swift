@@ -112,34 +112,6 @@ public struct PortForward: Hashable, Sendable {
     var firstTargetPort: UInt16 { target.value.port ?? ports.value.first }
 }
 
-/// One port, `8443`, or several in a row, `8000-8010`.
-public struct PortRange: Hashable, Sendable, LosslessStringConvertible {
-    public let first: UInt16
-    public let last: UInt16
-
-    public init?(_ description: String) {
-        let parts = description.split(separator: "-", omittingEmptySubsequences: false).map(Self.port)
-        guard parts.count <= 2, let first = parts[0], let last = parts[parts.count - 1], first <= last else {
-            return nil
-        }
-        self.first = first
-        self.last = last
-    }
-
-    /// 1 to 65535 in plain digits.
-    static func port(_ text: Substring) -> UInt16? {
-        guard (1...5).contains(text.utf8.count), text.utf8.allSatisfy({ (0x30...0x39).contains($0) }) else {
-            return nil
-        }
-        guard text.utf8.first != 0x30 else { return nil }
-        return UInt16(text)
-    }
-
-    public var count: Int { Int(last) - Int(first) + 1 }
-
-    public var description: String { first == last ? "\(first)" : "\(first)-\(last)" }
-}
-
 /// Where a forward leads: `10.10.0.10:443`, `[fd00:10::10]:443`, or an address alone, which keeps the port.
 public struct ForwardTarget: Hashable, Sendable, LosslessStringConvertible {
     public let address: IPAddress

@@ -26,7 +26,9 @@ public struct GuardKind: TableKind {
     /// With a ledger of its own, as a command has it.
     public init(links: LinkListing) { self.init(links: links, NFLedger(in: links.location, tenure: .passing)) }
 
-    public static func compile(_ subjects: [String: NICSpec]) -> NFTable { GuardTable.compile(subjects.values) }
+    public static func compile(_ subjects: [String: NICSpec], _ desired: Desired) -> NFTable {
+        GuardTable.compile(subjects.values, Policy(desired))
+    }
 
     /// A name that a foreign link has is left out. A link of ours that is to go, or to give its name to another NIC, is
     /// guarded until it has gone: as it was, or shut where the name stands for another NIC already.
@@ -49,7 +51,7 @@ public struct GuardKind: TableKind {
             }
         }
         if placed.count == nics.count, leaving.isEmpty { return wanted }
-        return GuardTable.compile(placed.values, keeping: leaving, of: seen, shutting: shut)
+        return GuardTable.compile(placed.values, Policy(desired), keeping: leaving, of: seen, shutting: shut)
     }
 
     public func fields(from seen: NFTable?, to wanted: NFTable?, _ change: NFTableChange) -> [FieldChange] {

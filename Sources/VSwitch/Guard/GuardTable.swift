@@ -20,11 +20,12 @@ enum GuardTable {
     static let comment = "sdagent guard"
 
     /// - Parameters:
+    ///   - policy: what the groups of the NICs say; `PolicyTable` tells of its sets and chains.
     ///   - keeping: further ports, held to what they are held to in `seen`; to nothing where it does not know them.
     ///   - shutting: ports that nothing is taken from.
     static func compile(
-        _ nics: some Sequence<NICSpec>, keeping: Set<InterfaceName> = [], of seen: NFTable? = nil,
-        shutting: Set<InterfaceName> = []
+        _ nics: some Collection<NICSpec>, _ policy: Policy = Policy(), keeping: Set<InterfaceName> = [],
+        of seen: NFTable? = nil, shutting: Set<InterfaceName> = []
     ) -> NFTable {
         var ports = NFSet("ports", key: [.interfaceName])
         var bound = NFSet("bound", key: [.interfaceName])
@@ -50,9 +51,11 @@ enum GuardTable {
             if !keeping.isEmpty { set.elements.merge(elements(of: keeping, in: set, of: seen)) { new, _ in new } }
             return set
         }
+        let leaving = keeping.filter { PolicyTable.judges($0, in: seen) }.union(shutting)
+        let (policySets, policyChains) = PolicyTable.compile(nics, policy, shutting: leaving)
         return NFTable(
-            family: family, name: name, comment: comment, sets: sets,
-            chains: [GuardChains.entry, GuardChains.arp, GuardChains.ipv4, GuardChains.ipv6])
+            family: family, name: name, comment: comment, sets: sets + policySets,
+            chains: [GuardChains.entry, GuardChains.arp, GuardChains.ipv4, GuardChains.ipv6] + policyChains)
     }
 
     /// The elements of some ports in the set of that name of another table: keys that begin with the port's name.

@@ -17,7 +17,8 @@ extension NICKind {
         }
         for nic in found {
             let target = Reference(SwitchKind.id(nic.spec.switchName), at: nic.switchPosition)
-            desired.add(NICKind.self, nic.spec.resourceName, nic.spec, references: [target], at: nic.position)
+            desired.add(
+                NICKind.self, nic.spec.resourceName, nic.spec, references: [target] + nic.groups, at: nic.position)
         }
         return found.map { NICKind.id($0.spec.resourceName) }
     }
@@ -29,6 +30,7 @@ private struct NICReader {
         let spec: NICSpec
         let position: Position
         let switchPosition: Position
+        let groups: [Reference]
     }
 
     let machine: String
@@ -51,12 +53,37 @@ private struct NICReader {
         let mtu = fields.int("mtu", in: 68...65_521)
         let addresses = fields.list("address") { Self.readAddress($0, $1) }
         let attachment = readAttachment(&fields, addresses)
+        let groups = readGroups(&fields)
         fields.finish()
         guard let name, let network, let attachment else { return nil }
         let spec = NICSpec(
             machine: machine, name: name, switchName: network.name, interface: interface, mac: mac,
-            addresses: addresses, mtu: mtu.map { UInt32($0) }, attachment: attachment)
-        return Found(spec: spec, position: item.position, switchPosition: network.position)
+            addresses: addresses, groups: groups.map(\.target.name), mtu: mtu.map { UInt32($0) },
+            attachment: attachment)
+        return Found(spec: spec, position: item.position, switchPosition: network.position, groups: groups)
+    }
+
+    /// Sorted, so that NICs with the same groups have the same policy.
+    private func readGroups(_ fields: inout Fields) -> [Reference] {
+        let node = fields.node("groups")
+        let what = "'groups' of \(fields.subject)"
+        var groups: [Reference] = []
+        _ = fields.list("groups") { item, diagnostics -> Bool? in
+            guard let name = item.string(as: what, diagnostics) else { return nil }
+            if groups.contains(where: { $0.target.name == name }) {
+                diagnostics.report(at: item, "group '\(name)' is named twice", hint: "once is enough")
+            }
+            groups.append(Reference(GroupKind.id(name), at: item.position))
+            return true
+        }
+        if let node, case .sequence(let items) = node.content, items.isEmpty {
+            fields.diagnostics.report(
+                at: node, "\(what) names none",
+                hint:
+                    "a nic that nobody may reach has a group without rules; one that is open to all leaves 'groups' out"
+            )
+        }
+        return groups.sorted { $0.target.name < $1.target.name }
     }
 
     private mutating func readName(_ fields: inout Fields, _ index: Int, _ item: Node) -> String? {

@@ -57,6 +57,8 @@ public struct NICSpec: Hashable, Sendable {
     public var mac: MACAddress
     /// Its addresses; empty if the manifest gives none.
     public var addresses: [Address]
+    /// The security groups that hold it, sorted; empty if it is open.
+    public var groups: [String]
     /// The largest packet in bytes; nil before `resolution` if the manifest gives none.
     public var mtu: UInt32?
     /// A tap, or a namespace.
@@ -65,7 +67,7 @@ public struct NICSpec: Hashable, Sendable {
     /// A NIC with everything derived that can be.
     public init(
         machine: String, name: String, switchName: String, interface: InterfaceName? = nil, mac: MACAddress? = nil,
-        addresses: [Address] = [], mtu: UInt32? = nil, attachment: Attachment = .tap(owner: nil)
+        addresses: [Address] = [], groups: [String] = [], mtu: UInt32? = nil, attachment: Attachment = .tap(owner: nil)
     ) {
         self.machine = machine
         self.name = name
@@ -73,6 +75,7 @@ public struct NICSpec: Hashable, Sendable {
         self.interface = interface ?? .derived(from: "\(machine)-\(name)")
         self.mac = mac ?? .derived(from: "\(machine)/\(name)")
         self.addresses = addresses
+        self.groups = groups
         self.mtu = mtu
         self.attachment = attachment
     }

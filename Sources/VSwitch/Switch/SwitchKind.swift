@@ -91,6 +91,28 @@ public struct SwitchKind: ResourceKind {
     }
 }
 
+extension BridgeAttributes {
+    /// What is otherwise than it should be, in words.
+    fileprivate func differences(from wanted: BridgeAttributes) -> [FieldChange] {
+        func word(_ isOn: Bool) -> String { isOn ? "on" : "off" }
+        var fields: [FieldChange] = []
+        if isSTPEnabled != wanted.isSTPEnabled {
+            fields.append(FieldChange("stp", from: word(isSTPEnabled), to: word(wanted.isSTPEnabled)))
+        }
+        if forwardDelay != wanted.forwardDelay {
+            fields.append(FieldChange("forward delay", from: "\(forwardDelay)", to: "\(wanted.forwardDelay)"))
+        }
+        if isMulticastSnooping != wanted.isMulticastSnooping {
+            fields.append(
+                FieldChange("snooping", from: word(isMulticastSnooping), to: word(wanted.isMulticastSnooping)))
+        }
+        if callsNetfilter != wanted.callsNetfilter {
+            fields.append(FieldChange("br_netfilter", from: word(callsNetfilter), to: word(wanted.callsNetfilter)))
+        }
+        return fields
+    }
+}
+
 extension SwitchKind {
     /// One property that differs, with the message that mends it.
     private struct Difference {
@@ -112,9 +134,10 @@ extension SwitchKind {
             let field = FieldChange("mac", from: link.mac?.description, to: "\(spec.mac)")
             found.append(Difference(field: field) { $0.mac = spec.mac })
         }
-        if link.bridge != BridgeAttributes() {
-            let field = FieldChange("bridging", from: "STP, delay or snooping", to: "plain")
-            found.append(Difference(field: field) { $0.bridge = BridgeAttributes() })
+        if let bridge = link.bridge, bridge != spec.bridging {
+            for field in bridge.differences(from: spec.bridging) {
+                found.append(Difference(field: field) { $0.bridge = spec.bridging })
+            }
         }
         if let generation = link.addressGeneration, generation != .none {
             let field = FieldChange("address generation", from: "\(generation)", to: "none")
@@ -136,7 +159,9 @@ extension SwitchKind {
                 // Not yet the MTU that is wanted: only a change of it, later, pins it (BROPT_MTU_SET_BY_USER). Else the
                 // bridge would follow the lowest of its ports'.
                 let other = spec.mtu < 65_535 ? spec.mtu + 1 : spec.mtu - 1
-                batch.add(step: index) { $0.createBridge(spec.bridge, mac: spec.mac, mtu: other) }
+                batch.add(step: index) {
+                    $0.createBridge(spec.bridge, mac: spec.mac, mtu: other, attributes: spec.bridging)
+                }
             case (.update, let spec?, let seen?):
                 delete(seen.strays, of: index, &batch)
                 batch.add(step: index) { update(spec, seen.link, &$0) }

@@ -11,6 +11,10 @@ public struct SwitchSpec: Hashable, Sendable {
     /// This node's own address in the overlay that joins it with switches of other nodes; nil if none does.
     public var local: IPAddress?
 
+    /// Whether br_netfilter shows its frames to conntrack: where NICs have groups, and bridges have no conntrack of
+    /// their own.
+    public var isTracked = false
+
     /// A switch with these properties.
     public init(name: String, mtu: UInt32 = 1500, uplinks: [InterfaceName] = [], local: IPAddress? = nil) {
         self.name = name
@@ -21,6 +25,9 @@ public struct SwitchSpec: Hashable, Sendable {
 
     /// The bridge's name: the switch's, or a hashed form of one longer than 15 bytes.
     public var bridge: InterfaceName { Self.bridge(of: name) }
+
+    /// The bridge's own properties.
+    var bridging: BridgeAttributes { BridgeAttributes(callsNetfilter: isTracked) }
 
     /// The name of the bridge of a switch.
     public static func bridge(of name: String) -> InterfaceName { .derived(from: name) }

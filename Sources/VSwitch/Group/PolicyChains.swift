@@ -1,0 +1,113 @@
+internal import Netlink
+internal import Rules
+
+/// The chains that hold NICs to their groups.
+///
+///     egress   prerouting   interface -> policy-…-egress    what a NIC sends, to a neighbour or to a router
+///     ingress  postrouting  interface -> policy-…-ingress   what comes to a NIC, from a neighbour or from a router
+///
+/// A policy is one combination of groups: NICs that name the same ones share it. It lets pass what every NIC needs
+/// (`basics`) and what answers (`state`), asks each group in turn, and drops the rest.
+enum PolicyChains {
+    /// Behind the guard (-300), behind conntrack of the bridge (-200) and br_netfilter (0).
+    private static let priority: Int32 = 10
+
+    /// Base chains, shared chains, and a pair for each group and each combination.
+    static func compile(_ groups: [GroupSpec], policies: Set<[String]>, _ state: StateSource) -> [NFChain] {
+        var chains = [dispatch(.egress), dispatch(.ingress), basics(.egress), basics(.ingress), established(state)]
+        for direction in Direction.allCases {
+            chains += groups.map {
+                NFChain(PolicyNames.chain(of: $0.name, direction), rules: PolicyRules.compile($0, direction))
+            }
+            chains += policies.map { policy($0, direction) }
+        }
+        return chains
+    }
+
+    private static func dispatch(_ direction: Direction) -> NFChain {
+        let isEgress = direction == .egress
+        return NFChain(
+            direction.rawValue,
+            hook: NFChain.Hook(.filter, isEgress ? .prerouting : .postrouting, priority: priority),
+            rules: [
+                NFRule([
+                    .meta(isEgress ? .inputInterface : .outputInterface, into: 0),
+                    .verdictMap(0, set: PolicyTable.dispatch(direction)),
+                ])
+            ])
+    }
+
+    private static func policy(_ groups: [String], _ direction: Direction) -> NFChain {
+        let shared = ["basics-\(direction)", "state"].map { NFRule([.verdict(.jump($0))]) }
+        let asked = groups.map { NFRule([.verdict(.jump(PolicyNames.chain(of: $0, direction)))]) }
+        let rest = [
+            // Five a second for each policy and direction: whoever is refused a flood cannot fill the log with it.
+            NFRule([
+                .limit(NFLimit(5, .packets, per: .second)),
+                .log(.kernel(.info, prefix: "sdagent \(direction) denied: ")),
+            ]),
+            NFRule([.counter, .verdict(.drop)], comment: "no group allows it"),
+        ]
+        return NFChain(PolicyNames.chain(of: groups, direction), rules: shared + asked + rest)
+    }
+
+    /// What belongs to what was allowed before.
+    private static func established(_ source: StateSource) -> NFChain {
+        let load: NFExpression
+        let bits: (belongs: UInt32, invalid: UInt32)
+        switch source {
+        case .conntrack:
+            // NF_CT_STATE_BIT (linux/netfilter/nf_conntrack_common.h): established 2, related 4, invalid 1.
+            load = .conntrack(.state, into: 0)
+            bits = (6, 1)
+        case .mark:
+            load = .meta(.mark, into: 0)
+            bits = (StateTable.established, StateTable.invalid)
+        }
+        func has(_ bits: UInt32) -> [NFExpression] {
+            [load, .mask(0, Match.hostOrder(bits)), .compare(0, .notEqual, [0, 0, 0, 0])]
+        }
+        return NFChain(
+            "state",
+            rules: [
+                NFRule(has(bits.belongs) + [.verdict(.accept)], comment: "established or related"),
+                NFRule(has(bits.invalid) + [.counter, .verdict(.drop)], comment: "no part of any connection"),
+            ])
+    }
+
+    /// Without these no NIC could find anybody: they are the guard's business, not that of groups.
+    private static func basics(_ direction: Direction) -> NFChain {
+        let isEgress = direction == .egress
+        func accept(_ comment: String, _ conditions: [NFExpression]) -> NFRule {
+            NFRule(conditions + [.verdict(.accept)], comment: comment)
+        }
+        func message(_ type: UInt8) -> [NFExpression] {
+            Header.family(isIPv4: false) + Header.message(ICMPMessage(type: type), isIPv4: false)
+        }
+        func datagram(from source: UInt16, to destination: UInt16, isIPv4: Bool) -> [NFExpression] {
+            Header.family(isIPv4: isIPv4) + Header.transport(.udp) + Header.source(PortRange(source, source))
+                + Header.destination(PortRange(destination, destination))
+        }
+        return NFChain(
+            "basics-\(direction)",
+            rules: [
+                accept("ARP", [.meta(.etherType, into: 0), .compare(0, .equal, [0x08, 0x06])]),
+                accept("neighbour solicitation", message(135)),
+                accept("neighbour advertisement", message(136)),
+                isEgress
+                    ? accept("router solicitation", message(133)) : accept("router advertisement", message(134)),
+                isEgress
+                    ? accept("multicast listener report (RFC 3810)", message(143))
+                    : accept("multicast listener query", message(130)),
+                accept(
+                    "multicast membership (IGMP)", Header.family(isIPv4: true) + Header.transport(IPProtocol(number: 2))
+                ),
+                isEgress
+                    ? accept("DHCP request", datagram(from: 68, to: 67, isIPv4: true))
+                    : accept("DHCP answer", datagram(from: 67, to: 68, isIPv4: true)),
+                isEgress
+                    ? accept("DHCPv6 request", datagram(from: 546, to: 547, isIPv4: false))
+                    : accept("DHCPv6 answer", datagram(from: 547, to: 546, isIPv4: false)),
+            ])
+    }
+}

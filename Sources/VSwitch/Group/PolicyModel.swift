@@ -1,0 +1,104 @@
+internal import Netlink
+
+/// What the groups of a manifest say of one flow: the rules once more, as a function.
+///
+/// The kernel judges packets. This judges flows that were allowed under older rules, and answers why.
+struct PolicyModel: Sendable {
+    /// The first packet of a flow: from whom, to whom, and what.
+    struct Flow: Hashable, Sendable {
+        var source: IPAddress
+        /// Behind all translation: the address of whoever answers.
+        var destination: IPAddress
+        var transport: IPProtocol
+        /// Of protocols with ports.
+        var destinationPort: UInt16 = 0
+        /// Of ICMP, either version.
+        var message: ICMPMessage?
+    }
+
+    /// Who forbids a flow.
+    struct Denial: Hashable, Sendable {
+        let nic: String
+        let direction: Direction
+    }
+
+    private struct Member: Sendable {
+        let name: String
+        let groups: [String]
+    }
+
+    private let groups: [String: GroupSpec]
+    private let sets: [String: AddressSetSpec]
+    /// NICs with groups by address; the same address may be on several switches.
+    private var members: [IPAddress: [Member]] = [:]
+    private var addresses: [String: Set<IPAddress>] = [:]
+
+    init(_ nics: some Sequence<NICSpec>, groups: [String: GroupSpec], sets: [String: AddressSetSpec]) {
+        self.groups = groups
+        self.sets = sets
+        for nic in nics where !nic.groups.isEmpty {
+            for address in nic.addresses.map(\.address) {
+                members[address, default: []].append(Member(name: nic.resourceName, groups: nic.groups))
+                for group in nic.groups { addresses[group, default: []].insert(address) }
+            }
+        }
+    }
+
+    /// Who forbids the flow; nil where everybody concerned allows it, or nobody is concerned.
+    ///
+    /// Where two NICs have one address, on switches of their own, a flow is forbidden if it would be for either: it
+    /// only has to be opened again.
+    func denial(of flow: Flow) -> Denial? {
+        for member in members[flow.source] ?? [] where !allows(member, .egress, flow) {
+            return Denial(nic: member.name, direction: .egress)
+        }
+        for member in members[flow.destination] ?? [] where !allows(member, .ingress, flow) {
+            return Denial(nic: member.name, direction: .ingress)
+        }
+        return nil
+    }
+
+    private func allows(_ member: Member, _ direction: Direction, _ flow: Flow) -> Bool {
+        if Self.isBasic(flow, direction) { return true }
+        return member.groups.contains { name in
+            groups[name]?.rules(direction).contains { matches($0, direction, flow) } ?? false
+        }
+    }
+
+    /// What `PolicyChains.basics` lets pass and conntrack follows.
+    private static func isBasic(_ flow: Flow, _ direction: Direction) -> Bool {
+        guard flow.transport == .udp else { return flow.transport == IPProtocol(number: 2) }
+        let server: UInt16 = flow.source.isIPv4 ? 67 : 547
+        let client: UInt16 = flow.source.isIPv4 ? 68 : 546
+        return flow.destinationPort == (direction == .egress ? server : client)
+    }
+
+    private func matches(_ rule: GroupRule, _ direction: Direction, _ flow: Flow) -> Bool {
+        guard matches(rule.traffic, flow) else { return false }
+        let end = direction == .ingress ? flow.source : flow.destination
+        return rule.peers.isEmpty
+            || rule.peers.contains { peer in
+                switch peer {
+                case .network(let network): network.contains(end)
+                case .group(let name): addresses[name]?.contains(end) ?? false
+                case .set(let name): sets[name]?.members.contains { $0.contains(end) } ?? false
+                }
+            }
+    }
+
+    private func matches(_ traffic: Traffic, _ flow: Flow) -> Bool {
+        switch traffic {
+        case .any: return true
+        case .whole(let number):
+            guard flow.transport == number else { return false }
+            return number != .icmp || flow.source.isIPv4
+        case .ports(let number, let ranges):
+            return flow.transport == number
+                && ranges.contains { $0.first <= flow.destinationPort && flow.destinationPort <= $0.last }
+        case .messages(let isIPv4, let messages):
+            guard flow.source.isIPv4 == isIPv4, let message = flow.message else { return false }
+            return flow.transport == (isIPv4 ? .icmp : .icmpv6)
+                && messages.contains { $0.type == message.type && ($0.code == nil || $0.code == message.code) }
+        }
+    }
+}

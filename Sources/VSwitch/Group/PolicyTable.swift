@@ -1,0 +1,101 @@
+internal import Netlink
+
+/// The part of the bridge table that holds NICs to their groups: sets and chains, beside those of the guard.
+///
+///     from        interface -> jump policy-…-egress
+///     to          interface -> jump policy-…-ingress
+///     members-…   IPv4, IPv6 addresses of a group's NICs, for rules that name the group
+///     addresses-… the members of an address set
+///
+/// A NIC is two elements here, and one for each address in each of its groups that somebody names. Neither chain nor
+/// rule is its own.
+enum PolicyTable {
+    static func dispatch(_ direction: Direction) -> String { direction == .egress ? "from" : "to" }
+
+    /// Sets and chains; none where no NIC names a group.
+    ///
+    /// - Parameter shutting: ports that neither send nor receive.
+    static func compile(
+        _ nics: some Sequence<NICSpec>, _ policy: Policy, shutting: Set<InterfaceName> = []
+    ) -> (sets: [NFSet], chains: [NFChain]) {
+        var from = NFSet(dispatch(.egress), key: [.interfaceName], target: .verdict)
+        var to = NFSet(dispatch(.ingress), key: [.interfaceName], target: .verdict)
+        var members = Members(policy.groups.values)
+        var policies: Set<[String]> = []
+        for nic in nics where !nic.groups.isEmpty {
+            let key = NFKey(.interface(nic.interface))
+            from.elements[key] = .verdict(.jump(PolicyNames.chain(of: nic.groups, .egress)))
+            to.elements[key] = .verdict(.jump(PolicyNames.chain(of: nic.groups, .ingress)))
+            policies.insert(nic.groups)
+            members.add(nic)
+        }
+        guard !policies.isEmpty || !shutting.isEmpty else { return ([], []) }
+        for port in shutting {
+            let key = NFKey(.interface(port))
+            from.elements[key] = .verdict(.drop)
+            to.elements[key] = .verdict(.drop)
+        }
+        // Groups that no NIC names have no chain: their rules judge nobody.
+        let used = Set(policies.flatMap(\.self))
+        let asked = policy.groups.values.filter { used.contains($0.name) }.sorted { $0.name < $1.name }
+        return (
+            [from, to] + members.sets(named: asked) + addressSets(named: asked, policy.sets),
+            PolicyChains.compile(asked, policies: policies, policy.state)
+        )
+    }
+
+    /// Whether a port had groups in a table that was seen.
+    static func judges(_ port: InterfaceName, in seen: NFTable?) -> Bool {
+        seen?.sets[dispatch(.egress)]?.elements[NFKey(.interface(port))] != nil
+    }
+
+    private static func addressSets(named groups: [GroupSpec], _ sets: [String: AddressSetSpec]) -> [NFSet] {
+        let names = Set(
+            groups.flatMap { $0.ingress + $0.egress }.flatMap(\.peers).compactMap { peer in
+                if case .set(let name) = peer { name } else { nil }
+            })
+        return names.sorted().compactMap { sets[$0] }.flatMap { spec in
+            [true, false].map { isIPv4 in
+                var set = NFSet(
+                    PolicyNames.addresses(of: spec.name, isIPv4: isIPv4), key: [isIPv4 ? .ipv4Address : .ipv6Address],
+                    form: .ranges)
+                set.insert(spec.members.filter { $0.isIPv4 == isIPv4 }.map { NFRange(.network($0)) })
+                return set
+            }
+        }
+    }
+}
+
+/// The addresses of the members of those groups that some rule names.
+private struct Members {
+    private var addresses: [String: Set<IPAddress>] = [:]
+
+    init(_ groups: some Sequence<GroupSpec>) {
+        for peer in groups.lazy.flatMap({ $0.ingress + $0.egress }).flatMap(\.peers) {
+            if case .group(let name) = peer { addresses[name] = [] }
+        }
+    }
+
+    mutating func add(_ nic: NICSpec) {
+        for group in nic.groups where addresses[group] != nil {
+            for address in nic.addresses { addresses[group]?.insert(address.address) }
+        }
+    }
+
+    func sets(named groups: [GroupSpec]) -> [NFSet] {
+        let names = Set(
+            groups.flatMap { $0.ingress + $0.egress }.flatMap(\.peers).compactMap { peer in
+                if case .group(let name) = peer { name } else { nil }
+            })
+        return names.sorted().flatMap { name in
+            [true, false].map { isIPv4 in
+                var set = NFSet(
+                    PolicyNames.members(of: name, isIPv4: isIPv4), key: [isIPv4 ? .ipv4Address : .ipv6Address])
+                for address in addresses[name] ?? [] where address.isIPv4 == isIPv4 {
+                    set.insert(NFKey(.address(address)))
+                }
+                return set
+            }
+        }
+    }
+}

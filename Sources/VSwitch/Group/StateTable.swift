@@ -1,0 +1,57 @@
+internal import Netlink
+internal import Rules
+
+/// What br_netfilter's conntrack says of a packet, written into its mark for the chains of the bridge family.
+///
+///     switches   bridge    those whose NICs have groups: no other packet's mark is touched
+///
+/// The agent uses the bits of `mask` and no others.
+enum StateTable {
+    static let family = NFTable.Family.inet
+    static let name = "sdagent-state"
+    /// The ownership mark.
+    static let comment = "sdagent state"
+    static let switches = "switches"
+
+    /// The packet belongs to a connection that was allowed.
+    static let established: UInt32 = 0x0100_0000
+    /// Conntrack can make nothing of it.
+    static let invalid: UInt32 = 0x0400_0000
+    /// All bits that are ours.
+    static let mask: UInt32 = 0x0700_0000
+
+    static func compile(_ specs: some Sequence<SwitchSpec>) -> NFTable {
+        var bridges = NFSet(switches, key: [.interfaceName])
+        for spec in specs { bridges.insert(NFKey(.interface(spec.bridge))) }
+        return NFTable(
+            family: family, name: name, comment: comment, sets: [bridges],
+            chains: [
+                chain("prerouting", .prerouting, Match.cameIn(bySet: switches)),
+                // What the node itself sends to a NIC passes no prerouting: a router's answers, say.
+                chain("output", .output, Match.leaves(bySet: switches)),
+            ])
+    }
+
+    /// Behind conntrack (-200), before everything that judges.
+    private static func chain(_ name: String, _ point: NFChain.Hook.Point, _ ours: [NFExpression]) -> NFChain {
+        NFChain(
+            name, hook: NFChain.Hook(.filter, point, priority: -150),
+            rules: [
+                NFRule(ours + set(0), comment: "known of nothing yet"),
+                // NF_CT_STATE_BIT (linux/netfilter/nf_conntrack_common.h): established 2, related 4, invalid 1.
+                NFRule(ours + state(6) + set(established), comment: "established or related"),
+                NFRule(ours + state(1) + set(invalid), comment: "no part of any connection"),
+            ])
+    }
+
+    private static func state(_ bits: UInt32) -> [NFExpression] {
+        [.conntrack(.state, into: 0), .mask(0, Match.hostOrder(bits)), .compare(0, .notEqual, [0, 0, 0, 0])]
+    }
+
+    private static func set(_ bits: UInt32) -> [NFExpression] {
+        [
+            .meta(.mark, into: 0), .setBits(0, Match.hostOrder(bits), of: Match.hostOrder(mask)),
+            .setMeta(.mark, from: 0),
+        ]
+    }
+}
