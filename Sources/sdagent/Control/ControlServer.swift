@@ -5,6 +5,7 @@ import Logging
 import NIOCore
 import ServiceLifecycle
 import Syscall
+import SystemPackage
 
 /// The daemon's side of the control socket: HTTP and JSON, for the commands and for curl alike.
 struct ControlServer: Service {
@@ -33,7 +34,12 @@ struct ControlServer: Service {
                 availableConnectionsDelegate: .maximum(Self.connectionLimit, logger: quiet)),
             onServerRunning: { [logger, socketPath] _ in logger.info("answering on \(socketPath)") },
             logger: quiet)
-        try await application.run()
+        do {
+            try await application.run()
+        } catch let error as IOError {
+            let reason = Errno(rawValue: error.errnoCode)
+            throw CommandError("cannot answer on \(socketPath): \(reason); give another place with --socket")
+        }
     }
 
     private var router: Router<BasicRequestContext> {

@@ -24,9 +24,14 @@ struct KernelEvents: Service {
         // Waiting blocks a thread, so it has one of its own.
         let threads = NIOThreadPool(numberOfThreads: 1)
         threads.start()
-        await withGracefulShutdownHandler {
-            await listen(on: threads)
-        } onGracefulShutdown: {
+        // The wait knows of neither: it must be ended from outside, also where another service has failed.
+        await withTaskCancellationHandler {
+            await withGracefulShutdownHandler {
+                await listen(on: threads)
+            } onGracefulShutdown: {
+                monitors.wake.signal()
+            }
+        } onCancel: {
             monitors.wake.signal()
         }
         try await threads.shutdownGracefully()
