@@ -1,7 +1,8 @@
 /// The name of a network interface as the kernel accepts it: 1 to 15 bytes, no '/', ':', '%' and no white space.
 ///
 /// The rules are those of `dev_valid_name` in the kernel's net/core/dev.c; '%' is refused because the kernel takes a
-/// name with it for a template ("tap%d"). Fifteen bytes always fit Swift's inline string: a name allocates nothing.
+/// name with it for a template ("tap%d"), `all` and `default` because they name no link among the settings of links
+/// (`sysctl_dev_name_is_allowed`). Fifteen bytes always fit Swift's inline string: a name allocates nothing.
 public struct InterfaceName: Hashable, Comparable, Sendable, LosslessStringConvertible {
     /// The longest name in bytes: IFNAMSIZ less its NUL.
     public static let maximumLength = 15
@@ -33,11 +34,12 @@ public struct InterfaceName: Hashable, Comparable, Sendable, LosslessStringConve
 
     private init(unchecked text: String) { description = text }
 
-    /// The text itself where it is a legal name, else a readable prefix of it, '-' and seven characters of hash.
+    /// The text itself where it is a legal name and not the loopback's, else a readable prefix of it, '-' and seven
+    /// characters of hash.
     ///
     /// The same text gives the same name on every node and in every release.
     public static func derived(from text: String) -> InterfaceName {
-        if let name = InterfaceName(text) { return name }
+        if text != "lo", let name = InterfaceName(text) { return name }
         var prefix = text.utf8.filter { isPlain($0) }.prefix(7)
         while prefix.last == UInt8(ascii: "-") { prefix = prefix.dropLast() }
         if prefix.isEmpty { prefix = Array("if".utf8)[...] }
@@ -51,6 +53,7 @@ public struct InterfaceName: Hashable, Comparable, Sendable, LosslessStringConve
         guard (1...maximumLength).contains(bytes.count) else { return false }
         let dot = UInt8(ascii: ".")
         if bytes.allSatisfy({ $0 == dot }) && bytes.count <= 2 { return false }
+        if bytes.elementsEqual("all".utf8) || bytes.elementsEqual("default".utf8) { return false }
         return bytes.allSatisfy(isPlain)
     }
 

@@ -60,9 +60,11 @@ public struct NICKind: ResourceKind {
         guard let observation else { return .create(spec.summary) }
         if let problem = observation.problem { return .unsupported(reason: problem) }
         if let occupant = observation.occupant, occupant.owner == nil {
+            // Loopback and physical ports have no kind: they cannot be removed.
+            let removal = occupant.kind == nil ? "" : ", or remove the link with `ip link delete \(occupant.name)`"
             return .conflict(
                 reason: "a link named \(occupant.name) exists and is not this NIC's; give the NIC another "
-                    + "`interface:`, or remove the link with `ip link delete \(occupant.name)`")
+                    + "`interface:`\(removal)")
         }
         guard let link = observation.link else { return .create(spec.summary) }
         if let reason = spec.replaceReason(link, observation) { return .replace(reason: reason, spec.summary) }

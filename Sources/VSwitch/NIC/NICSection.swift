@@ -48,7 +48,8 @@ private struct NICReader {
         let name = readName(&fields, index, item)
         let network = fields.reference("switch", required: true)
         let interface = fields.value(
-            "interface", InterfaceName.self, expecting: "an interface name of at most 15 bytes without '/' and ':'")
+            "interface", InterfaceName.self,
+            expecting: "an interface name of at most 15 bytes without '/', ':', '%' and blanks")
         let mac = readMAC(&fields)
         let mtu = fields.int("mtu", in: 68...65_521)
         let addresses = fields.list("address") { Self.readAddress($0, $1) }

@@ -63,9 +63,10 @@ public struct SwitchKind: ResourceKind {
         guard observation.isOurs else {
             if link.owner != nil { return Self.creation(spec) }
             let what = link.kind.map { "a \($0) link" } ?? "a link"
+            // Loopback and physical ports have no kind: they cannot be removed.
+            let removal = link.kind == nil ? "" : ", or remove the link with `ip link delete \(link.name)`"
             return .conflict(
-                reason: "\(what) named \(link.name) exists and is not ours; rename the switch, or remove the link with "
-                    + "`ip link delete \(link.name)`")
+                reason: "\(what) named \(link.name) exists and is not ours; rename the switch\(removal)")
         }
         let strays = observation.strays.map { FieldChange("bridge too many", from: "\($0.name)") }
         let fields = Self.differences(spec, link).map(\.field) + strays

@@ -58,7 +58,7 @@ private func sample(ports: Int) -> NFTable {
         ])
 }
 
-private let lo = InterfaceName.derived(from: "lo")
+private let lo = InterfaceName("lo") ?? .derived(from: "lo")
 
 @Suite("nftables tables", .enabled(if: TestNamespace.isPossible))
 struct NFTableTests {

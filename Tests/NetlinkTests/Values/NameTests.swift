@@ -10,6 +10,7 @@ struct NameTests {
 
     @Test(arguments: [
         "", ".", "..", "1234567890123456", "a/b", "a:b", "a b", "tap%d", "a\tb", "ä", "a\u{0}b", "a\u{7f}",
+        "all", "default",
     ])
     func `an illegal interface name is refused, and a legal one derived`(text: String) throws {
         #expect(InterfaceName(text) == nil)
@@ -21,7 +22,7 @@ struct NameTests {
     /// Names on running nodes depend on these: a change here is a change of every tap.
     @Test(arguments: [
         ("a-very-long-machine-name-net0", "a-very-za1hrgz"), ("a-very-long-machine-name-net1", "a-very-msew49y"),
-        ("", "if-v4tbvm6"),
+        ("", "if-v4tbvm6"), ("lo", "lo-3bamevr"), ("all", "all-0qf1vg0"), ("default", "default-ew9txs6"),
     ])
     func `a derived interface name never changes between releases`(text: String, name: String) {
         #expect(InterfaceName.derived(from: text).description == name)

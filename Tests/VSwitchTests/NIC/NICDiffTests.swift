@@ -73,7 +73,11 @@ struct NICDiffTests {
 
     @Test func `a problem and an occupant are refusals`() {
         #expect(diff(spec()) { $0.problem = "no such user" } == .unsupported(reason: "no such user"))
-        let conflict = diff(spec()) { $0.occupant = Link(index: 3, name: .derived(from: "vm1-net0")) }
+        var link = Link(index: 3, name: .derived(from: "vm1-net0"))
+        let port = diff(spec()) { $0.occupant = link }
+        #expect(port.isRefusal && port.reason?.hasSuffix("give the NIC another `interface:`") == true)
+        link.kind = .bridge
+        let conflict = diff(spec()) { $0.occupant = link }
         #expect(conflict.isRefusal && conflict.reason?.contains("ip link delete vm1-net0") == true)
     }
 
