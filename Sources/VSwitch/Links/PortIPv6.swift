@@ -31,6 +31,12 @@ enum PortIPv6 {
     /// Switches it off, in the network namespace of the calling thread.
     static func switchOff(_ name: InterfaceName) throws(Errno) { try set(name, isDisabled: true) }
 
+    /// Why it could not be switched off.
+    static func words(_ error: Errno, _ name: InterfaceName) -> String {
+        let advice = error == .readOnlyFileSystem ? "; /proc/sys must be writable here" : ""
+        return "switch IPv6 off on \(name): \(error)\(advice)"
+    }
+
     /// Switches it off or on, in the network namespace of the calling thread.
     static func set(_ name: InterfaceName, isDisabled: Bool) throws(Errno) {
         guard isPresent else { return }

@@ -60,7 +60,21 @@ enum FarEnds {
         if error.errno == .noSuchFileOrDirectory {
             return "there is no network namespace '\(namespace)'; make it with `ip netns add \(namespace)`"
         }
+        // setns(2).
+        if error.errno == .notPermitted {
+            return
+                "network namespace '\(namespace)' cannot be entered: that needs CAP_SYS_ADMIN, here and where it was "
+                + "made; run as root"
+        }
         return "network namespace '\(namespace)': \(error)"
+    }
+
+    /// What went wrong with a far end, in words.
+    static func words(_ error: NetlinkError, farEndIn namespace: String) -> String {
+        if error.isExisting, error.operation == "add route" {
+            return "namespace \(namespace) has another default route already: take it out, or leave 'gateway' out"
+        }
+        return "in namespace \(namespace): \(error)"
     }
 
     /// Makes far ends in one namespace as the specs ask: MAC, MTU, up, addresses, default routes.

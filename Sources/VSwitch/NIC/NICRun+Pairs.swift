@@ -37,10 +37,18 @@ extension NICRun {
             }
         }
         for (step, error) in try batch.errors(on: &socket).enumerated() {
-            guard let error, let interface = steps[step].spec?.interface else { continue }
-            fail(step, "\(error.about(interface))")
+            guard let error, let spec = steps[step].spec else { continue }
+            fail(step, Self.words(error, spec))
         }
         try markPairs(part.filter { failures[$0.step] == nil }, bridges)
+    }
+
+    private static func words(_ error: NetlinkError, _ spec: NICSpec) -> String {
+        guard error.isExisting, case .namespace(let namespace, let far, _) = spec.attachment else {
+            return "\(error.about(spec.interface))"
+        }
+        // The kernel does not say which of the two.
+        return "\(error.about(spec.interface)): a link \(spec.interface) here, or \(far) in namespace \(namespace)"
     }
 
     /// Makes new near ends ports of ours, and takes those away again that cannot be.
@@ -61,7 +69,7 @@ extension NICRun {
         }
         var batch = StepBatch(count: steps.count)
         for ((step, spec), error) in zip(made, quiet) {
-            if let error { fail(step, "switch IPv6 off on \(spec.interface): \(error)") }
+            if let error { fail(step, PortIPv6.words(error, spec.interface)) }
             let change = portChange(spec, bridges)
             batch.add(step: step) { $0.changeLink(.name(spec.interface), change) }
         }
@@ -92,7 +100,7 @@ extension NICRun {
             do throws(NetlinkError) {
                 let errors = try FarEnds.converge(present.map { (spec: $0.1, near: $0.2) }, in: namespace)
                 for (member, error) in zip(present, errors) {
-                    if let error { fail(member.0, "in namespace \(namespace): \(error)") }
+                    if let error { fail(member.0, FarEnds.words(error, farEndIn: namespace)) }
                 }
             } catch {
                 for member in members { fail(member.step, "in namespace \(namespace): \(error)") }

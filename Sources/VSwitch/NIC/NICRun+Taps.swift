@@ -69,12 +69,17 @@ private struct TapOrder: Sendable {
 
     /// Makes the tap, and switches IPv6 off on it before it can come up.
     func open() -> Result<NewTap, NICProblem> {
+        let tap: NewTap
         do throws(Errno) {
-            let tap = try NewTap(name.description, access: Tap.Access(owner: owner))
+            tap = try NewTap(name.description, access: Tap.Access(owner: owner))
+        } catch {
+            return .failure(NICProblem(text: Self.words(error, name)))
+        }
+        do throws(Errno) {
             try PortIPv6.switchOff(name)
             return .success(tap)
         } catch {
-            return .failure(NICProblem(text: Self.words(error, name)))
+            return .failure(NICProblem(text: PortIPv6.words(error, name)))
         }
     }
 

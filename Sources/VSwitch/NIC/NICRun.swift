@@ -131,7 +131,7 @@ extension NICRun {
                 var words: [(Int, String)] = []
                 for (step, name) in quieted {
                     do throws(Errno) { try PortIPv6.switchOff(name) } catch {
-                        words.append((step, "switch IPv6 off on \(name): \(error)"))
+                        words.append((step, PortIPv6.words(error, name)))
                     }
                 }
                 for (step, name, access) in opened {

@@ -126,9 +126,27 @@ struct NamespaceTests {
             try await Node.with { node in
                 try await inside.run("ip", "link", "add", "eth0", "type", "bridge")
                 let left = await node.apply(desired(try nic("c1", in: inside.name, ["10.10.0.2/24"])))
-                #expect(
-                    left.count == 1 && left[0].hasPrefix("nic/c1/net0 failed: create veth pair c1-net0: File exists"))
+                let words =
+                    "create veth pair c1-net0: File exists: a link c1-net0 here, or eth0 in namespace \(inside.name)"
+                #expect(left == ["nic/c1/net0 failed: \(words)"])
                 #expect(try node.links().map(\.name.description) == ["lo", "blue"])
+            }
+        }
+    }
+
+    @Test func `another default route is named with the remedy`() async throws {
+        try await TestNamespace.with { inside in
+            try await Node.with { node in
+                try await inside.run("ip", "link", "add", "other", "type", "bridge")
+                try await inside.run("ip", "link", "set", "other", "up")
+                try await inside.run("ip", "route", "add", "default", "dev", "other")
+                let wanted = desired(try nic("c1", in: inside.name, ["10.10.0.2/24"], gateways: ["10.10.0.1"]))
+                let left = await node.apply(wanted)
+                let words =
+                    "namespace \(inside.name) has another default route already: take it out, or leave 'gateway' out"
+                #expect(left == ["nic/c1/net0 failed: \(words)"])
+                try await inside.run("ip", "route", "delete", "default")
+                #expect(await node.apply(wanted) == [])
             }
         }
     }
