@@ -24,6 +24,11 @@ struct SDAgent: AsyncParsableCommand {
         ])
 
     static func main() async {
+        // Swift reads them from /proc/self/cmdline; without any it would be the help that was asked for.
+        guard !CommandLine.arguments.isEmpty else {
+            Terminal.error("sdagent: the arguments cannot be read: /proc is not mounted here\n")
+            exit(withError: ExitCode(1))
+        }
         if let word = CommandLine.arguments.dropFirst().first, let remark = remark(onVerb: word) {
             Terminal.error(remark)
             exit(withError: ExitCode.validationFailure)

@@ -263,6 +263,63 @@ struct ProgramTests {
         }
     }
 
+    @Test("A daemon that cannot answer on its socket says why and ends at once")
+    func unusableSocket() async throws {
+        try await withNode { node in
+            try node.place.write(Self.text)
+            // Nobody can bind there, not even root.
+            let words = ["run", "-f", node.place.manifest, "--state", node.place.state.path.string]
+            let result = try await command(
+                node.namespace.inside([Self.program] + words + ["--socket", "/proc/self/sdagent.sock"]), seconds: 15)
+            #expect(result.code == 1)
+            #expect(result.error.contains("sdagent: cannot answer on /proc/self/sdagent.sock: "), "\(result.error)")
+        }
+    }
+
+    @Test("Who interrupts an apply is told what becomes of it, with a daemon and without")
+    func interrupted() async throws {
+        try await withNode { node in
+            let nics = (0..<800).map { "vm\($0): {nics: [{switch: blue, address: 10.1.\($0 / 200).\($0 % 200 + 1)}]}" }
+            try node.place.write("switches: {blue: {}}\nvms: {\(nics.joined(separator: ", "))}\n")
+            let log = node.place.folder + "/interrupted"
+            func interrupt() async throws -> RunningCommand.End {
+                try await RunningCommand.with(node.line(["apply"]), log: log) { apply in
+                    try await Self.wait {
+                        let links = try await node.namespace.run("ip", "-o", "link")
+                        return links.contains("blue") || links.contains("vm")
+                    }
+                    apply.signal(SIGINT)
+                    _ = try await apply.isGone(within: 30)
+                }.end
+            }
+            #expect(try await interrupt() == .exited(130))
+            let alone = try String(contentsOfFile: log, encoding: .utf8)
+            #expect(alone.hasPrefix("sdagent: interrupted: what is done stays;"), "\(alone)")
+            // The next one goes on from there.
+            #expect(try await node.sdagent("apply").code == 0)
+            #expect(try await node.sdagent("plan").code == 0)
+        }
+    }
+
+    @Test("Slips of the hand are named: an empty path, a file named twice, a full disk behind a redirection")
+    func slips() async throws {
+        try await withNode { node in
+            try node.place.write(Self.text)
+            for option in ["--state", "--socket", "-f"] {
+                let empty = try await command([Self.program, "plan", option, ""])
+                #expect(empty.code == 64 && empty.error.hasPrefix("Error: '\(option)' is given an empty path\n"))
+            }
+            let twice = try await command([
+                Self.program, "validate", "-f", node.place.folder, "-f", node.place.manifest,
+            ])
+            #expect(twice.code == 1)
+            #expect(twice.error.hasPrefix("\(node.place.manifest): error: is named twice with -f\n"))
+            let full = try await command(["sh", "-c", "\(Self.program) validate -f \(node.place.manifest) > /dev/full"])
+            #expect(full.code == 1)
+            #expect(full.error.hasPrefix("sdagent: the result cannot be written to standard output: No space left"))
+        }
+    }
+
     @Test("A second apply waits for the first, and says so")
     func twoApplies() async throws {
         try await withNode { node in

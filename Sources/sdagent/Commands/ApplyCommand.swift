@@ -20,10 +20,10 @@ struct ApplyCommand: AsyncParsableCommand {
         let apply = try await format.telling(node) { try await NodeAccess(node).apply() }
         switch format.output {
         case .json:
-            Terminal.out(try JSONText.pretty(apply))
+            try Terminal.out(JSONText.pretty(apply))
         case .text:
             let text = ApplyText(limit: all ? nil : 20)
-            Terminal.out(text.render(apply))
+            try Terminal.out(text.render(apply))
             Terminal.error(text.renderTroubles(apply))
         }
         if apply.exitCode != 0 { throw ExitCode(apply.exitCode) }

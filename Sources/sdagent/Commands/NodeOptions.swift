@@ -17,6 +17,14 @@ struct NodeOptions: ParsableArguments {
     @Option(help: ArgumentHelp("The agent's own folder: locks and the manifests last applied.", valueName: "dir"))
     var state = "/var/lib/sdagent"
 
+    func validate() throws {
+        // An unset variable of a script: the working directory is hardly what was meant.
+        for (option, text) in [("--socket", socket), ("--state", state)] + files.map({ ("-f", $0) }) where text.isEmpty
+        {
+            throw ValidationError("'\(option)' is given an empty path")
+        }
+    }
+
     /// As a command reads them, once.
     var manifests: ManifestPaths {
         var manifests = followedManifests

@@ -21,7 +21,7 @@ extension OutputOptions {
         do {
             return try await work()
         } catch let error as CommandError {
-            if output == .json { Terminal.out(try Self.document(error, node)) }
+            if output == .json { try Terminal.out(Self.document(error, node)) }
             throw error
         }
     }

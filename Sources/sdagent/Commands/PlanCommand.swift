@@ -23,8 +23,8 @@ struct PlanCommand: AsyncParsableCommand {
     func run() async throws {
         let plan = try await format.telling(node) { try await NodeAccess(node).plan() }
         switch format.output {
-        case .json: Terminal.out(try JSONText.pretty(plan))
-        case .text: Terminal.out(PlanText(limit: all ? nil : 20).render(plan.plan))
+        case .json: try Terminal.out(JSONText.pretty(plan))
+        case .text: try Terminal.out(PlanText(limit: all ? nil : 20).render(plan.plan))
         }
         if plan.exitCode != 0 { throw ExitCode(plan.exitCode) }
     }

@@ -23,12 +23,12 @@ struct StatusCommand: AsyncParsableCommand {
             let status = try await format.telling(node) { try await access.status() }
             let text = try format.output == .json ? JSONText.pretty(status) : StatusText().render(status)
             guard watch else {
-                Terminal.out(text)
+                try Terminal.out(text)
                 if status.exitCode != 0 { throw ExitCode(status.exitCode) }
                 return
             }
             if shown.map({ !Self.isSame($0, status) }) ?? true {
-                Terminal.out((shown == nil || format.output == .json ? "" : "\n") + text)
+                try Terminal.out((shown == nil || format.output == .json ? "" : "\n") + text)
             }
             shown = status
             try await Task.sleep(for: .seconds(1))

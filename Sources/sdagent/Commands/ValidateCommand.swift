@@ -14,8 +14,8 @@ struct ValidateCommand: AsyncParsableCommand {
     func run() async throws {
         let result = try validate()
         switch format.output {
-        case .json: Terminal.out(try JSONText.pretty(result))
-        case .text: Terminal.out(result.text)
+        case .json: try Terminal.out(JSONText.pretty(result))
+        case .text: try Terminal.out(result.text)
         }
         if !result.mistakes.isEmpty { throw ExitCode(1) }
     }

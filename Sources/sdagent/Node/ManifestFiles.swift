@@ -18,11 +18,14 @@ struct ManifestFiles {
 
     /// The texts of files, and of the `*.yaml` and `*.yml` of folders, sorted, not of those below them.
     func sources(_ paths: [String]) -> [Source] {
-        paths.flatMap { path in folder(path) ?? source(path, pipes).map { [$0] } ?? [] }
+        var known: Set<FilePath> = []
+        return paths.flatMap { path in
+            folder(path, &known) ?? source(path, pipes, &known).map { [$0] } ?? []
+        }
     }
 
     /// The texts of a folder's files; nil where the path is no folder.
-    private func folder(_ path: String) -> [Source]? {
+    private func folder(_ path: String, _ known: inout Set<FilePath>) -> [Source]? {
         let names: [String]
         do throws(Errno) {
             names = try File.names(in: FilePath(path))
@@ -37,15 +40,20 @@ struct ManifestFiles {
             report(path, "the folder holds no manifest", hint: "manifests are files named *.yaml or *.yml")
         }
         // A pipe in a folder is nobody's `-f <(…)`.
-        return chosen.compactMap { source(path.hasSuffix("/") ? path + $0 : path + "/" + $0, .refused) }
+        return chosen.compactMap { source(path.hasSuffix("/") ? path + $0 : path + "/" + $0, .refused, &known) }
     }
 
-    private func source(_ path: String, _ pipes: Pipes) -> Source? {
+    /// - Parameter known: the files that were read before, by their real paths.
+    private func source(_ path: String, _ pipes: Pipes, _ known: inout Set<FilePath>) -> Source? {
         do throws(Errno) {
             let file = try File.open(FilePath(path), .read)
             let isFile = try File.status(file).kind == .file
             guard isFile || pipes == .waitedFor else {
                 report(path, "is not a regular file", hint: "put the manifest into a file, or take this one away")
+                return nil
+            }
+            if isFile, !known.insert(try File.realPath(FilePath(path))).inserted {
+                report(path, "is named twice with -f", hint: "name it once, by itself or by its folder")
                 return nil
             }
             // One byte more than may be tells the reader that there are too many.

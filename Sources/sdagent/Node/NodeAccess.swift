@@ -30,8 +30,11 @@ struct NodeAccess {
         try await spoken {
             if try options.client.isAnswering() {
                 let body = try request()
-                return try await Progress("the daemon").during {
-                    try options.client.send(.post, "/v1/apply", body: body, patience: .long, as: ApplyDocument.self)
+                let words = "the daemon goes on with it; `sdagent status` shows how it stands"
+                return try await Interruption.telling(words) {
+                    try await Progress("the daemon").during {
+                        try options.client.send(.post, "/v1/apply", body: body, patience: .long, as: ApplyDocument.self)
+                    }
                 }
             }
             let kinds = Kinds.node(try options.stateDirectory)
@@ -40,7 +43,10 @@ struct NodeAccess {
             let lock = try await lockNode()
             let progress = Progress("the apply")
             let reconciler = Reconciler(kinds: kinds.all) { id, _, _ in progress.count(id) }
-            let report = await progress.during { await reconciler.apply(manifest.desired) }
+            let words = "what is done stays; `sdagent plan` shows the rest, and another apply goes on from there"
+            let report = await Interruption.telling(words) {
+                await progress.during { await reconciler.apply(manifest.desired) }
+            }
             lock.release()
             return ApplyDocument(report)
         }
