@@ -186,6 +186,22 @@ struct LifeTests {
         }
     }
 
+    @Test func `a foreign route in the place of ours is named`() async throws {
+        try await Site.with { site in
+            #expect(try await site.apply(TrafficTests.manifest) == [])
+            let table = RouterTable.number(of: "gw")
+            try await site.node.run(
+                "ip", "route", "replace", "default", "via", "203.0.113.7", "table", "\(table)", "proto", "boot")
+            let trouble = try await site.apply(TrafficTests.manifest)
+            let words =
+                "router/gw failed: add route to default via 203.0.113.1 on wan: File exists: somebody else has "
+                + "put another one there; see `ip route show table \(table)`, and take it out"
+            #expect(trouble == [words])
+            try await site.node.run("ip", "route", "delete", "default", "via", "203.0.113.7", "table", "\(table)")
+            #expect(try await site.apply(TrafficTests.manifest) == [])
+        }
+    }
+
     @Test func `a bridge whose IPv6 is switched off is named with the remedy, and IPv4 works`() async throws {
         try await Site.with { site in
             try await site.node.run("sh", "-c", "echo 1 > /proc/sys/net/ipv6/conf/blue/disable_ipv6")

@@ -53,8 +53,8 @@ struct RouterRun: ~Copyable {
             case .rule(let rule): batch.removeRoutingRule(rule)
             case .forwarding, .nodeForwarding: break
             }
-        } isFine: {
-            $0.isMissing
+        } isFine: { _, error in
+            error.isMissing
         }
     }
 
@@ -72,16 +72,20 @@ struct RouterRun: ~Copyable {
             case .rule(let rule): batch.addRoutingRule(rule)
             case .forwarding, .nodeForwarding: break
             }
-        } isFine: {
-            // A mark that another link has is none on ours. Any other thing is as good from another hand.
-            $0.isExisting && phase != .marks
+        } isFine: { item, error in
+            // A mark that another link has is none on ours, and a route of the same destination may be another one.
+            // Any other thing is as good from another hand.
+            switch item {
+            case .mark, .route: false
+            case .address, .rule, .forwarding, .nodeForwarding: error.isExisting
+            }
         }
     }
 
     /// Sends the messages of each item; what goes wrong is noted with its router.
     private mutating func send(
         _ due: [(Int, RouterItem)], _ write: (RouterItem, Link?, inout MessageWriter) -> Void,
-        isFine: (NetlinkError) -> Bool
+        isFine: (RouterItem, NetlinkError) -> Bool
     ) throws(RouterError) {
         var batch = MessageWriter()
         var sent: [(Int, RouterItem)] = []
@@ -100,7 +104,7 @@ struct RouterRun: ~Copyable {
         guard !batch.isEmpty else { return }
         do throws(NetlinkError) {
             for (entry, error) in zip(sent, try socket.request(batch)) {
-                guard let error, !isFine(error) else { continue }
+                guard let error, !isFine(entry.1, error) else { continue }
                 note(entry.0, "\(error.about(entry.1.subject))\(Self.advice(entry.1, error))")
             }
         } catch {
@@ -128,12 +132,17 @@ struct RouterRun: ~Copyable {
     }
 
     private static func advice(_ item: RouterItem, _ error: NetlinkError) -> String {
-        if case .mark(_, let text) = item, error.isExisting {
-            return "; another link has that name: take it off with `ip link property del dev LINK altname \(text)`"
-        }
+        switch item {
+        case .mark(_, let text) where error.isExisting:
+            "; another link has that name: take it off with `ip link property del dev LINK altname \(text)`"
         // EACCES is the kernel's word for an interface that has no IPv6 (inet6_rtm_newaddr).
-        guard case .address(let bridge, .v6) = item, error.errno == .permissionDenied else { return "" }
-        return "; switch it on with `sysctl net.ipv6.conf.\(bridge).disable_ipv6=0`, or take the router's IPv6 out"
+        case .address(let bridge, .v6) where error.errno == .permissionDenied:
+            "; switch it on with `sysctl net.ipv6.conf.\(bridge).disable_ipv6=0`, or take the router's IPv6 out"
+        case .route(let destination, _, _, let table) where error.isExisting:
+            ": somebody else has put another one there; see `ip \(destination.isIPv4 ? "" : "-6 ")route show table "
+                + "\(table)`, and take it out"
+        default: ""
+        }
     }
 
     private mutating func note(_ index: Int, _ failure: String) {
