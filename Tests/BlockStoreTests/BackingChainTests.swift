@@ -1,11 +1,12 @@
 import Syscall
 import SystemPackage
+import TestSupport
 import Testing
 
 @testable import BlockStore
 
 /// Images that build on others, ours and QEMU's.
-@Suite(.enabled(if: Witness.isHere))
+@Suite(.ownThreads, .enabled(if: Witness.isHere))
 struct BackingChainTests {
     static let size = 4 << 20
 

@@ -1,12 +1,13 @@
 import Foundation
 import Syscall
 import SystemPackage
+import TestSupport
 import Testing
 
 @testable import BlockStore
 
 /// Power cuts at any point of a recorded run: the image is sound, and what was flushed is there.
-@Suite(.enabled(if: Witness.isHere))
+@Suite(.ownThreads, .enabled(if: Witness.isHere))
 struct CrashTests {
     /// How often runs are cut; `SDAGENT_CRASH_CUTS` asks for more than a quick test makes.
     static let cuts = ProcessInfo.processInfo.environment["SDAGENT_CRASH_CUTS"].flatMap(Int.init) ?? 40

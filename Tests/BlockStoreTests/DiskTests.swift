@@ -1,10 +1,11 @@
 import SystemPackage
+import TestSupport
 import Testing
 
 @testable import BlockStore
 
 /// Disks on a loop, with QEMU's tools as witnesses after every run.
-@Suite(.enabled(if: Witness.isHere))
+@Suite(.ownThreads, .enabled(if: Witness.isHere))
 struct DiskTests {
     static let mib = 1 << 20
 

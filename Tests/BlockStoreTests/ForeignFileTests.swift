@@ -3,12 +3,13 @@ import ISCSI
 import Reconcile
 import Syscall
 import SystemPackage
+import TestSupport
 import Testing
 
 @testable import BlockStore
 
 /// Files that are not what the manifest takes them for: no regular file, another's, empty.
-@Suite(.enabled(if: Witness.isHere))
+@Suite(.ownThreads, .enabled(if: Witness.isHere))
 struct ForeignFileTests {
     private func makeFIFO(_ path: FilePath) throws {
         try #require(mkfifo(path.string, 0o600) == 0)

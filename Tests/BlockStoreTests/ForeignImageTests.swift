@@ -1,11 +1,12 @@
 import Syscall
 import SystemPackage
+import TestSupport
 import Testing
 
 @testable import BlockStore
 
 /// Images that QEMU made, in all the shapes that we open.
-@Suite(.enabled(if: Witness.isHere))
+@Suite(.ownThreads, .enabled(if: Witness.isHere))
 struct ForeignImageTests {
     @Test(arguments: zip([9, 9, 10, 12, 14, 16, 18, 21, 21], [1, 64, 8, 2, 4, 32, 64, 1, 16]))
     func `images of QEMU's are written by us, and ours by QEMU, in turns`(

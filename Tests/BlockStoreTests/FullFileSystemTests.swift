@@ -1,11 +1,12 @@
 import Syscall
 import SystemPackage
+import TestSupport
 import Testing
 
 @testable import BlockStore
 
 /// A file system that is full: errors reach who must hear them, the image stays sound, and goes on when there is room.
-@Suite(.enabled(if: SmallFileSystem.canMount))
+@Suite(.ownThreads, .enabled(if: SmallFileSystem.canMount))
 struct FullFileSystemTests {
     @Test
     func `a full file system fails writes and flushes, and harms nothing`() async throws {

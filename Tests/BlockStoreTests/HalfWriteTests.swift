@@ -8,7 +8,7 @@ import Testing
 
 /// An initiator that falls silent in the middle of its data holds up nobody: not its own return, not a change of the
 /// target, not the end of the server.
-@Suite(.enabled(if: Witness.isHere))
+@Suite(.ownThreads, .enabled(if: Witness.isHere))
 struct HalfWriteTests {
     private static let keys = ["ImmediateData=Yes", "InitialR2T=Yes", "FirstBurstLength=65536"]
 

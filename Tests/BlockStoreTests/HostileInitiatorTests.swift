@@ -1,11 +1,12 @@
 import IOLoop
 import ISCSI
+import TestSupport
 import Testing
 
 @testable import BlockStore
 
 /// What a target does with bytes that no initiator should send: it answers or closes, and the others notice nothing.
-@Suite struct HostileInitiatorTests {
+@Suite(.ownThreads) struct HostileInitiatorTests {
     struct Garbage: Sendable, CustomTestStringConvertible {
         let testDescription: String
         let bytes: [UInt8]

@@ -5,7 +5,7 @@ import Testing
 
 @testable import BlockStore
 
-@Suite(.enabled(if: Witness.isHere))
+@Suite(.ownThreads, .enabled(if: Witness.isHere))
 struct ImageCreateTests {
     static let gib: UInt64 = 1 << 30
 

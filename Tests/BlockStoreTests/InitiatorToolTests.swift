@@ -2,7 +2,7 @@ import Testing
 import TestSupport
 
 /// The target as libiscsi's tools see it.
-@Suite struct InitiatorToolTests {
+@Suite(.ownThreads) struct InitiatorToolTests {
     @Test func aDiscoveryListsTheTargetAndItsUnits() async throws {
         try await withServer(disks: [64 << 20, 32 << 20]) { server in
             let listing = try await output(of: ["iscsi-ls", "-s", "iscsi://127.0.0.1:\(server.port)"])

@@ -3,12 +3,13 @@ import IOLoop
 import ISCSI
 import Reconcile
 import SystemPackage
+import TestSupport
 import Testing
 
 @testable import BlockStore
 
 /// Ways in which an answer could have been lost, a connection stopped or the server ended: one test for each.
-@Suite struct LostAnswerTests {
+@Suite(.ownThreads) struct LostAnswerTests {
     private static func read(_ lba: UInt32, _ blocks: UInt16) -> [UInt8] {
         [0x28, 0] + (0..<4).map { UInt8(truncatingIfNeeded: lba >> (24 - 8 * $0)) }
             + [0, UInt8(truncatingIfNeeded: blocks >> 8), UInt8(truncatingIfNeeded: blocks), 0]

@@ -1,11 +1,12 @@
 import Syscall
 import SystemPackage
+import TestSupport
 import Testing
 
 @testable import BlockStore
 
 /// Volumes whose tables lie: what a guest writes never gets into a table, and the image is marked as corrupt.
-@Suite(.enabled(if: Witness.isHere))
+@Suite(.ownThreads, .enabled(if: Witness.isHere))
 struct OverlapTests {
     /// A volume with data behind two L2 tables, and where its tables are.
     struct Victim {

@@ -55,6 +55,7 @@ extension ServeLimits {
         var limits = ServeLimits()
         limits.loginDeadline = .seconds(300)
         limits.drain = .seconds(60)
+        limits.deafness = .seconds(300)
         limits.stall = .seconds(300)
         return limits
     }

@@ -7,7 +7,7 @@ import TestSupport
 @testable import BlockStore
 
 /// Who may come in, how, and what becomes of sessions.
-@Suite struct SessionTests {
+@Suite(.ownThreads) struct SessionTests {
     private static func access(mutual: Bool = false) -> TargetAccess {
         TargetAccess(
             credentials: [CHAPCredential(name: "vm1", secret: Array("onewaysecret12".utf8))],

@@ -1,12 +1,13 @@
 import IOLoop
 import ISCSI
 import SystemPackage
+import TestSupport
 import Testing
 
 @testable import BlockStore
 
 /// Initiators that hold what others need: nobody takes everything, nobody waits for ever, nobody is deaf for long.
-@Suite struct SlowPeerTests {
+@Suite(.ownThreads) struct SlowPeerTests {
     private static let keys = ["ImmediateData=Yes", "InitialR2T=Yes", "FirstBurstLength=65536"]
     private static let write: [UInt8] = [0x2a, 0, 0, 0, 0, 0, 0, 0, 128, 0]
 

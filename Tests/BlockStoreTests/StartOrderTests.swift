@@ -1,11 +1,12 @@
 import IOLoop
 import Reconcile
+import TestSupport
 import Testing
 
 @testable import BlockStore
 
 /// What initiators see that do not wait until the targets of a node are up.
-@Suite(.enabled(if: Witness.isHere))
+@Suite(.ownThreads, .enabled(if: Witness.isHere))
 struct StartOrderTests {
     @Test func aTargetThatIsOnItsWayPutsALoginOff() async throws {
         try await TargetKindTests().withNode { node in

@@ -5,12 +5,13 @@ import Manifest
 import Reconcile
 import Syscall
 import SystemPackage
+import TestSupport
 import Testing
 
 @testable import BlockStore
 
 /// Pools, images and volumes from the manifest to the file system and back.
-@Suite(.enabled(if: Witness.isHere))
+@Suite(.ownThreads, .enabled(if: Witness.isHere))
 struct StorageKindTests {
     /// A state directory and what is applied to it.
     struct Node {

@@ -3,6 +3,7 @@ import Glibc
 import IOLoop
 import ISCSI
 import SystemPackage
+import TestSupport
 import Testing
 
 @testable import BlockStore
@@ -12,7 +13,7 @@ import Testing
 ///
 /// A failing seed plays again: STRESS_SEEDS=7 swift test --filter StressTests. A range (1-200) and STRESS_SECONDS make
 /// a long run.
-@Suite(.serialized, .enabled(if: Witness.isHere)) struct StressTests {
+@Suite(.ownThreads, .serialized, .enabled(if: Witness.isHere)) struct StressTests {
     private static func setting(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }
 
     static let seeds: [UInt64] = {

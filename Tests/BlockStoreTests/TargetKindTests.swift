@@ -11,7 +11,7 @@ import Testing
 @testable import BlockStore
 
 /// Targets from the manifest to initiators, and changes while these are at work.
-@Suite(.enabled(if: Witness.isHere))
+@Suite(.ownThreads, .enabled(if: Witness.isHere))
 struct TargetKindTests {
     static let name = "iqn.2026-11.org.example:kind"
 
