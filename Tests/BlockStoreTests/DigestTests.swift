@@ -43,7 +43,7 @@ import Testing
                 let blocks = Int.random(in: 1...(Self.sizes.randomElement(using: &dice) ?? 1), using: &dice)
                 let first = Int.random(in: 0...(shadow.count / 512 - blocks), using: &dice)
                 let bytes = (0..<blocks * 512).map { UInt8(truncatingIfNeeded: $0 &* 37 &+ first) }
-                // An initiator may announce more than the command takes; what is too much is dropped, whatever its length.
+                // An initiator may announce more than the command takes; the rest is dropped, whatever its length.
                 let extra = Int.random(in: 0...5, using: &dice)
                 try session.write(first, bytes + [UInt8](repeating: 0xee, count: extra), blocks, &dice)
                 shadow.replaceSubrange(first * 512..<(first + blocks) * 512, with: bytes)
