@@ -37,7 +37,7 @@ struct KindRun: Sendable {
             obstacles[Kind.id(step.name)] = step.observation.flatMap { kind.obstacle($0) }
         }
         return KindRun(
-            kind: Kind.name, changes: steps.map { PlannedChange(Kind.id($0.name), $0.change) }, obstacles: obstacles,
+            kind: Kind.name, changes: steps.map { kind.planned($0) }, obstacles: obstacles,
             perform: { parts, desired in
                 let byName = Dictionary(uniqueKeysWithValues: steps.map { ($0.name, $0) })
                 let chosen = parts.compactMap { part in byName[part.name]?.part(part.extent) }
@@ -55,6 +55,15 @@ extension Step {
         case .removal: Step(name: name, change: .delete, spec: nil, observation: observation)
         case .creation: Step(name: name, change: .create(change.fields), spec: spec, observation: observation)
         }
+    }
+}
+
+extension ResourceKind {
+    fileprivate func planned(_ step: Step<Spec, Observation>) -> PlannedChange {
+        PlannedChange(
+            Self.id(step.name), step.change,
+            disruption: step.change.isPending
+                ? disruption(step.change, spec: step.spec, observation: step.observation) : [])
     }
 }
 

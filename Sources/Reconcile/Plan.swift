@@ -2,10 +2,13 @@
 public struct PlannedChange: Hashable, Sendable {
     public let id: ResourceID
     public let change: Change
+    /// What it does to those who use the resource now, a line each.
+    public let disruption: [String]
 
-    public init(_ id: ResourceID, _ change: Change) {
+    public init(_ id: ResourceID, _ change: Change, disruption: [String] = []) {
         self.id = id
         self.change = change
+        self.disruption = disruption
     }
 }
 

@@ -52,11 +52,16 @@ public struct PlanText: Sendable {
             let reason = planned.change.reason.map { ": " + Printable.text($0) } ?? ""
             lines.append("  \(Self.sign(planned.change)) \(id)\(padding)\(word(planned.change))\(reason)")
             lines += Self.fields(planned.change.fields)
+            lines += planned.disruption.map { "        ! " + Printable.text($0) }
         }
         if count < run.count {
             let link = tense == .future ? "to " : ""
             let rest = "… and \(run.count - count) more \(run[0].id.kind)"
             lines.append("  \(Self.sign(run[0].change)) \(rest) \(link)\(word(run[0].change))")
+            // Who loses something is never left out.
+            for planned in run.dropFirst(count) {
+                lines += planned.disruption.map { "        ! \(planned.id): " + Printable.text($0) }
+            }
         }
     }
 

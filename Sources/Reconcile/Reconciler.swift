@@ -74,7 +74,9 @@ private struct Sight {
         runs = seen.map { run in
             var run = run
             guard !run.obstacles.isEmpty else { return run }
-            run.changes = run.changes.map { PlannedChange($0.id, handovers.refusals[$0.id] ?? $0.change) }
+            run.changes = run.changes.map { change in
+                handovers.refusals[change.id].map { PlannedChange(change.id, $0) } ?? change
+            }
             return run
         }
     }

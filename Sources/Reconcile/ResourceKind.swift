@@ -27,6 +27,10 @@ public protocol ResourceKind: Sendable {
     /// holder go first, and makes it a conflict where the holder stays.
     func obstacle(_ observation: Observation) -> Obstacle?
 
+    /// What performing `change` does to those who use the resource now, as far as the kind can know: a line for each
+    /// that loses something, nothing where nobody notices. Pure.
+    func disruption(_ change: Change, spec: Spec?, observation: Observation?) -> [String]
+
     /// Makes the node so. One outcome for each step, in the order of the steps.
     ///
     /// A run holds either deletions only (from the last kind to the first) or none (from the first kind to the last).
@@ -38,6 +42,8 @@ extension ResourceKind {
     public static var adjustsTo: Set<String> { [] }
 
     public func obstacle(_ observation: Observation) -> Obstacle? { nil }
+
+    public func disruption(_ change: Change, spec: Spec?, observation: Observation?) -> [String] { [] }
 
     public static func id(_ name: String) -> ResourceID { ResourceID(Self.name, name) }
 }

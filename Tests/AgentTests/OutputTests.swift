@@ -15,6 +15,7 @@ struct OutputTests {
             PlannedChange(ResourceID("nic", "vm2/net0"), .create([])),
             PlannedChange(ResourceID("volume", "old"), .orphan(reason: "it holds data")),
             PlannedChange(ResourceID("target", "iqn.x:a"), .waiting(reason: "only the daemon serves targets")),
+            PlannedChange(ResourceID("target", "iqn.x:b"), .update([]), disruption: ["takes LUN 0 (a) from vm1"]),
         ])
         let after = Plan(changes: [
             PlannedChange(ResourceID("switch", "blue"), .none),

@@ -207,6 +207,26 @@ struct PlanTextTests {
                 """)
     }
 
+    @Test func `who loses something is shown, in a long run too`() {
+        let changes = (1...9).map { number in
+            PlannedChange(
+                ResourceID("target", "iqn.x:\(number)"), .update([FieldChange("luns.0", from: "a", to: "b")]),
+                disruption: number % 4 == 1 ? ["takes LUN 0 (a) from vm\(number)"] : [])
+        }
+        #expect(
+            PlanText(limit: 1).render(Plan(changes: changes)) == """
+                  ~ target/iqn.x:1  update
+                        luns.0  a → b
+                        ! takes LUN 0 (a) from vm1
+                  ~ … and 8 more target to update
+                        ! target/iqn.x:5: takes LUN 0 (a) from vm5
+                        ! target/iqn.x:9: takes LUN 0 (a) from vm9
+
+                Plan: 9 to update.
+
+                """)
+    }
+
     @Test func `a long run is cut and counted, and names sort as a person counts`() async {
         let node = ToyNode()
         var desired = Desired()

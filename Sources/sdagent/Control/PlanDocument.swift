@@ -38,6 +38,8 @@ struct ChangeDocument: Codable, Hashable, Sendable {
     /// Why, where the change carries a reason.
     let reason: String?
     let fields: [FieldChange]
+    /// What it does to those who use the resource now, a line each; absent where nobody notices.
+    let disruption: [String]?
     /// In the answer to an apply: one of done, failed, skipped; absent where nothing was to be attempted.
     let result: String?
     /// Why it failed or was skipped, and what to do.
@@ -50,6 +52,7 @@ struct ChangeDocument: Codable, Hashable, Sendable {
         change = planned.change.word
         reason = planned.change.reason
         fields = planned.change.fields
+        disruption = planned.disruption.isEmpty ? nil : planned.disruption
         switch result {
         case nil: (self.result, detail) = (nil, nil)
         case .performed(.done): (self.result, detail) = ("done", nil)
@@ -63,17 +66,19 @@ struct ChangeDocument: Codable, Hashable, Sendable {
     var planned: PlannedChange? {
         let id = ResourceID(kind, name)
         let why = reason ?? ""
+        let known: Change
         switch change {
-        case "create": return PlannedChange(id, .create(fields))
-        case "update": return PlannedChange(id, .update(fields))
-        case "replace": return PlannedChange(id, .replace(reason: why, fields))
-        case "delete": return PlannedChange(id, .delete)
-        case "orphan": return PlannedChange(id, .orphan(reason: why))
-        case "waiting": return PlannedChange(id, .waiting(reason: why))
-        case "conflict": return PlannedChange(id, .conflict(reason: why))
-        case "unsupported": return PlannedChange(id, .unsupported(reason: why))
+        case "create": known = .create(fields)
+        case "update": known = .update(fields)
+        case "replace": known = .replace(reason: why, fields)
+        case "delete": known = .delete
+        case "orphan": known = .orphan(reason: why)
+        case "waiting": known = .waiting(reason: why)
+        case "conflict": known = .conflict(reason: why)
+        case "unsupported": known = .unsupported(reason: why)
         default: return nil
         }
+        return PlannedChange(id, known, disruption: disruption ?? [])
     }
 }
 
