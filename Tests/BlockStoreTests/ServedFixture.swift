@@ -33,11 +33,12 @@ struct ServedFixture {
     }
 
     /// The held disk of LUN 0: how many requests it has; with `answer`, answers them.
-    func heldRequests(answer: Bool = false) async -> Int {
+    @discardableResult
+    func heldRequests(answer: Bool = false, error: Errno? = nil) async -> Int {
         await onLoop { registry in
             guard let disk = registry.targets[Self.target]?.units[0]?.disk as? HeldDisk else { return 0 }
             let count = disk.count
-            if answer { disk.answer() }
+            if answer { disk.answer(error) }
             return count
         }
     }
@@ -77,10 +78,10 @@ final class HeldDisk: Disk {
     }
 
     /// Answers everything that has come so far.
-    func answer() {
+    func answer(_ error: Errno? = nil) {
         let waiting = held
         held = []
-        for (request, client) in waiting { client.diskCompleted(tag: request.tag, error: nil) }
+        for (request, client) in waiting { client.diskCompleted(tag: request.tag, error: error) }
     }
 }
 
@@ -89,6 +90,7 @@ final class HeldDisk: Disk {
 func withServer(
     disks: [UInt64] = [64 << 20], access: TargetAccess = TargetAccess(), limits: ServeLimits = .patient,
     configuration: LoopConfiguration = LoopConfiguration(), isHeld: Bool = false,
+    log: Logger = Logger(label: "test"),
     _ body: (ServedFixture) async throws -> Void
 ) async throws {
     let scratch = try Scratch(in: "/dev/shm")
@@ -96,7 +98,6 @@ func withServer(
     let directory = scratch.path
     let loop = try StorageLoop(configuration)
     do {
-        let log = Logger(label: "test")
         let (registry, port) = try await loop.run { loop in
             let registry = TargetRegistry(on: loop, log: log, limits: limits)
             guard let address = SocketAddress(host: "127.0.0.1", port: 0) else { throw Errno.invalidArgument }
@@ -115,7 +116,8 @@ func withServer(
                 let profile = LogicalUnitProfile(
                     geometry: LogicalUnitGeometry(bytes: bytes), provisioning: .thin, serial: "test\(number)",
                     naa: UInt64(number), targetName: target.name, portalGroupTag: 1)
-                target.units[UInt16(number)] = LogicalUnit(number: UInt16(number), disk: disk, profile: profile)
+                target.units[UInt16(number)] = LogicalUnit(
+                    number: UInt16(number), volume: "volume\(number)", disk: disk, profile: profile)
             }
             registry.targets[target.name] = target
             return (Confined(registry, to: loop), portal.bound.port)

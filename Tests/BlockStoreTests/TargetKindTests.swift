@@ -73,6 +73,11 @@ struct TargetKindTests {
                 }
         }
 
+        /// What the plan says that the change does to those who are logged in.
+        func disruption(_ target: String) async throws -> [String] {
+            await Reconciler(kinds: kinds(server)).plan(try desired(target)).changes.flatMap(\.disruption)
+        }
+
         func url(_ lun: Int, _ credentials: String = "") -> String {
             "iscsi://\(credentials)127.0.0.1:\(port)/\(TargetKindTests.name)/\(lun)"
         }

@@ -78,16 +78,21 @@ extension Connection {
             return nil
         }
         let task = tasks[slot]
-        let link = command.lun.number.flatMap { session?.unit($0) }
-        if let link, !link.unit.isLeaving {
+        var unit: LogicalUnit?
+        switch command.lun.number.flatMap({ session?.find($0, for: command.block.opcode) }) ?? .nothing {
+        case .unit(let link) where !link.unit.isLeaving:
+            unit = link.unit
             task.pointee.unit = .passUnretained(link.unit)
             task.pointee.nexus = link.nexus
             link.unit.taskCount += 1
             apply(link.unit.server.begin(command, nexus: link.nexus, answer: &answer), to: task)
-        } else {
+        case .changed(let isNews):
+            if isNews, let number = command.lun.number { registry.noteClosed(number, to: self) }
+            fail(task, .unitAttention(.inquiryDataHasChanged))
+        case .unit, .nothing:
             apply(AbsentUnit.begin(command, answer: &answer), to: task)
         }
-        guard prepareTransfers(slot, command, limits, link?.unit) else { return nil }
+        guard prepareTransfers(slot, command, limits, unit) else { return nil }
         return slot
     }
 
@@ -111,7 +116,7 @@ extension Connection {
         case .reportLUNs(let select, let allocation):
             do throws(Sense) {
                 try TargetReports.logicalUnits(
-                    session?.target?.unitNumbers ?? [], select: select, allocation: allocation, into: &answer)
+                    session?.unitNumbers ?? [], select: select, allocation: allocation, into: &answer)
             } catch {
                 fail(task, error)
             }

@@ -181,7 +181,7 @@ final class Connection: DiskClient {
         if phase == .login {
             registry.remark(onStranger: peer, words)
         } else {
-            registry.log.notice("\(peer): \(words)")
+            registry.log.notice("\(who): \(words)")
         }
         close()
     }

@@ -126,7 +126,8 @@ extension Connection {
         guard outcome == .closed else {
             return enqueue(ControlPDU(kind: .logout(response), retires: request.immediate))
         }
-        registry.log.info("\(peer): \(established?.initiatorName ?? "") logged out")
+        registry.log.info("\(who): logged out")
+        session?.hasLoggedOut = true
         // Tasks end first; whatever they would answer is not waited for.
         let ended = Quiesce { [self] in
             guard phase == .fullFeature else { return }
@@ -153,7 +154,7 @@ extension Connection {
     /// (RFC 7143 section 7.2).
     func refuse(_ reason: RejectReason, _ header: UnsafeRawBufferPointer, closing words: String) {
         guard phase == .fullFeature else { return fail(words) }
-        registry.log.notice("\(peer): connection closed: \(words)")
+        registry.log.notice("\(who): connection closed: \(words)")
         enqueue(
             ControlPDU(
                 kind: .reject(Reject(reason: reason, numbers: window.numbers(statSN: 0))), data: Array(header),

@@ -7,6 +7,8 @@ internal import SystemPackage
 /// uses it.
 final class LogicalUnit {
     let number: UInt16
+    /// The volume's name.
+    let volume: String
     let disk: Disk
     var server: DeviceServer
     /// Being taken away: no new task begins on it.
@@ -19,8 +21,9 @@ final class LogicalUnit {
     /// Called when it is leaving and its last task has ended.
     var whenIdle: (() -> Void)?
 
-    init(number: UInt16, disk: Disk, profile: LogicalUnitProfile) {
+    init(number: UInt16, volume: String, disk: Disk, profile: LogicalUnitProfile) {
         self.number = number
+        self.volume = volume
         self.disk = disk
         server = DeviceServer(profile: profile)
     }
@@ -31,15 +34,23 @@ final class LogicalUnit {
             geometry: LogicalUnitGeometry(bytes: disk.length), provisioning: .thin,
             readOnly: isReadOnly || disk.isReadOnly, serial: "", naa: 0, targetName: target.name,
             portalGroupTag: ServedTarget.portalGroupTag)
-        let identity = SHA256.hash(data: Array("\(target.name)\0\(volume)".utf8))
-        profile.naa = identity.prefix(8).reduce(0) { $0 << 8 | UInt64($1) } & 0xfff_ffff_ffff_ffff
+        profile.naa = Self.identity(of: volume, in: target.name)
         let digits = String(profile.naa, radix: 16)
         profile.serial = String(repeating: "0", count: 15 - digits.count) + digits
         let blocks = disk.granularity / Int(profile.geometry.blockBytes)
         profile.unmapGranularityBlocks = UInt32(clamping: max(1, blocks))
-        self.init(number: number, disk: disk, profile: profile)
+        self.init(number: number, volume: volume, disk: disk, profile: profile)
         disk.whenGrown.append { [weak self] bytes in self?.server.resize(bytes: bytes) }
     }
+
+    /// What tells the unit of a volume from others: 60 bits that follow from the names of both.
+    static func identity(of volume: String, in target: String) -> UInt64 {
+        let hash = SHA256.hash(data: Array("\(target)\0\(volume)".utf8))
+        return hash.prefix(8).reduce(0) { $0 << 8 | UInt64($1) } & 0xfff_ffff_ffff_ffff
+    }
+
+    /// Which disk it is, to initiators.
+    var identity: UInt64 { server.profile.naa }
 
     /// A task on it has ended.
     func taskEnded() {

@@ -30,7 +30,7 @@ extension Connection {
         guard !parameters.isDiscovery, let old = registry.sessions[parameters.identity] else {
             return enter(parameters, answer)
         }
-        registry.log.info("\(peer): \(parameters.initiatorName) comes back; its old session ends")
+        registry.log.info("\(who): comes back; its old session, from \(old.connection.peer), ends")
         old.connection.endings.append { [self] in takeOver(parameters, answer) }
         old.connection.close()
     }
@@ -39,7 +39,7 @@ extension Connection {
     private func enter(_ parameters: SessionParameters, _ answer: ControlPDU) {
         let target = parameters.targetName.flatMap { registry.targets[$0] }
         guard parameters.isDiscovery || target != nil else { return fail("the target has been removed meanwhile") }
-        let session = Session(parameters, target, self)
+        let session = Session(parameters, target, self, registry.history)
         self.session = session
         registry.sessions.add(session)
         enqueue(answer)
@@ -55,7 +55,6 @@ extension Connection {
         statSN = parameters.nextStatSN
         window = CommandWindow(first: parameters.firstCmdSN)
         text = TextExchange(parameters)
-        registry.log.info(
-            "\(peer): \(parameters.initiatorName) logged in to \(parameters.targetName ?? "discovery")")
+        registry.log.info("\(who): logged in")
     }
 }

@@ -52,8 +52,6 @@ final class ServedTarget {
         return rules
     }
 
-    /// Numbers of its units, ascending.
-    var unitNumbers: [UInt16] { units.keys.sorted() }
 }
 
 /// Everything that is served on one loop: targets, portals, sessions, connections. Confined to the loop; the
@@ -68,6 +66,7 @@ final class TargetRegistry {
     var expected: Set<String> = []
     var portals: [SocketAddress: Portal] = [:]
     var sessions = SessionTable()
+    var history = UnitHistory()
     private(set) var connections: [ObjectIdentifier: Connection] = [:]
     private var lastSerial: UInt64 = 0
     private var crowding = LogThrottle(seconds: 5)
@@ -137,6 +136,11 @@ final class TargetRegistry {
 
     func connectionEnded(_ connection: Connection) {
         if let session = connection.session {
+            if session.hasLoggedOut {
+                history.loggedOut(session.parameters.identity)
+            } else if session.target != nil {
+                history.left(session.parameters.identity, knowing: session.view)
+            }
             session.end()
             sessions.remove(session)
         }
@@ -193,7 +197,24 @@ final class TargetRegistry {
     func attach(_ unit: LogicalUnit, to target: ServedTarget) {
         announceListChange(of: target)
         target.units[unit.number] = unit
-        for session in sessions(of: target) { session.attach(unit) }
+        history.leads(unit.number, of: target.name, to: unit.identity)
+        for session in sessions(of: target) where !session.attach(unit) {
+            noteClosed(unit.number, to: session.connection)
+        }
+    }
+
+    /// A session meets another volume where its initiator knows a disk.
+    func noteClosed(_ number: UInt16, to connection: Connection) {
+        let unit = connection.session?.target?.units[number]?.words ?? "LUN \(number)"
+        log.warning(
+            "\(connection.who): \(unit) is not the disk that it knows by that number: it is closed until the next login"
+        )
+    }
+
+    /// A unit may be written now, or no longer; its sessions go on.
+    func setReadOnly(_ number: UInt16, of target: ServedTarget, _ isReadOnly: Bool) {
+        guard let unit = target.units[number] else { return }
+        unit.server.setReadOnly(isReadOnly || unit.disk.isReadOnly)
     }
 
     /// Takes a unit away. When its last task has ended, nothing uses its disk any more.

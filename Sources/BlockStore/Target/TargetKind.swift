@@ -56,6 +56,45 @@ public struct TargetKind: ResourceKind {
         return fields
     }
 
+    /// Who is logged in loses a number that leads elsewhere or nowhere, and its session with its right to be here.
+    public func disruption(_ change: Change, spec: TargetSpec?, observation: TargetObservation?) -> [String] {
+        guard let seen = observation, !seen.initiators.isEmpty else { return [] }
+        guard let spec else { return ["ends the sessions of \(Self.names(seen.initiators))"] }
+        let (staying, leaving) = Self.partition(seen.initiators, spec.access)
+        var lines = leaving.isEmpty ? [] : ["ends the sessions of \(Self.names(leaving)), no longer admitted"]
+        guard !staying.isEmpty else { return lines }
+        let names = Self.names(staying)
+        for (number, old) in seen.units.sorted(by: { $0.key < $1.key }) {
+            switch spec.units[number] {
+            case nil: lines.append("takes LUN \(number) (\(old.volume)) from \(names)")
+            case let new? where new.volume != old.volume:
+                lines.append(
+                    "takes LUN \(number) (\(old.volume)) from \(names); there is \(new.volume) after the next login")
+            case let new? where new.isReadOnly && !old.isReadOnly:
+                lines.append("LUN \(number) (\(old.volume)) can no longer be written by \(names)")
+            case _?: break
+            }
+        }
+        return lines
+    }
+
+    private static func partition(
+        _ initiators: [String], _ access: TargetSpec.Access
+    ) -> (staying: [String], leaving: [String]) {
+        let unique = Set(initiators).sorted()
+        let staying = unique.filter { name in
+            access.initiators.map { $0.contains { NamePattern.matches($0, name.lowercased()) } } ?? true
+        }
+        return (staying, unique.filter { !staying.contains($0) })
+    }
+
+    /// A few names, and how many more.
+    private static func names(_ initiators: [String]) -> String {
+        let unique = Set(initiators).sorted()
+        guard unique.count > 4 else { return unique.joined(separator: ", ") }
+        return unique.prefix(3).joined(separator: ", ") + " and \(unique.count - 3) more"
+    }
+
     private static func files(_ access: TargetSpec.Access) -> [String?] { [access.chap?.file, access.mutual?.file] }
 
     private static func words(_ portals: [SocketAddress]) -> String {

@@ -1,6 +1,7 @@
 public import IOLoop
 internal import ISCSI
 public import Logging
+public import Reconcile
 internal import Syscall
 internal import SystemPackage
 
@@ -61,6 +62,21 @@ public actor TargetServer {
         await loop.run { [registry] loop in registry.open(on: loop).expected = names }
     }
 
+    /// Takes note of what an earlier run has served, so that initiators which come back find no other disk behind a
+    /// number that they know.
+    public func remember(_ desired: Desired) async {
+        let targets = desired.specs(of: TargetKind.self)
+        await loop.run { [registry] loop in
+            let registry = registry.open(on: loop)
+            for (name, spec) in targets {
+                for (number, unit) in spec.units {
+                    registry.history.leads(
+                        number, of: name, to: LogicalUnit.identity(of: unit.volume, in: name))
+                }
+            }
+        }
+    }
+
     /// Serves a target as `spec` says, whatever was served under its name before.
     /// - Parameter places: where its volumes are.
     /// - Returns: what could not be done, in words; the rest has been done.
@@ -76,9 +92,13 @@ public actor TargetServer {
         var problems: [String] = []
         let before = served[spec.name]
         var units = before?.units ?? [:]
-        for (number, unit) in units where spec.units[number] != unit {
-            problems += await detach(number, of: spec.name, unit.volume)
-            units[number] = nil
+        for (number, unit) in units.sorted(by: { $0.key < $1.key }) {
+            if spec.units[number]?.volume == unit.volume {
+                units[number] = spec.units[number]
+            } else {
+                problems += await detach(number, of: spec.name, unit.volume)
+                units[number] = nil
+            }
         }
         // New rules are in force at once. A new target shows itself with all its units, and its portals open last: an
         // initiator that is too early comes back, but one that finds no target or no unit gives up.
@@ -189,6 +209,7 @@ public actor TargetServer {
             for session in registry.sessions(of: target) where !target.admits(session.parameters.initiatorName) {
                 session.connection.fail("\(session.parameters.initiatorName) is no longer admitted")
             }
+            for (number, unit) in spec.units { registry.setReadOnly(number, of: target, unit.isReadOnly) }
             for (number, disk) in opened.sorted(by: { $0.key < $1.key }) {
                 guard let unit = spec.units[number] else { continue }
                 registry.attach(
@@ -217,7 +238,8 @@ public actor TargetServer {
         }
         var problems: [String] = []
         if let unit, await !settles(unit) {
-            log.warning("\(name) LUN \(number): tasks did not end in \(drainLimit); their connections are cut")
+            log.warning(
+                "\(name): LUN \(number) (\(volume)): tasks did not end in \(drainLimit); their connections are cut")
             await loop.run { [registry] loop in registry.open(on: loop).cutConnections(on: unit.open(on: loop)) }
             if await !settles(unit) {
                 let what = "LUN \(number): tasks on the volume '\(volume)' do not end"

@@ -12,7 +12,8 @@ public struct Login: Sendable {
     private var stage: LoginStage?
     private var first: LoginRequest?
     private var text: [UInt8] = []
-    private var parameters = SessionParameters()
+    /// What has been agreed so far; the names are what the initiator says of itself, from its first complete text on.
+    public private(set) var parameters = SessionParameters()
     private var identity: [String: String] = [:]
     private var settled: Set<String> = []
     private var chap: CHAPExchange?
@@ -124,12 +125,14 @@ public struct Login: Sendable {
         let subject = LoginSubject(
             initiatorName: initiator, isid: request.isid, targetName: target, tsih: request.tsih,
             connectionID: request.connectionID)
+        parameters.initiatorName = initiator
+        parameters.targetName = target
         switch admit(subject) {
         case .refuse(let status):
-            throw LoginRefusal(status, "\(initiator) asked for \(target ?? "discovery")")
+            throw LoginRefusal(status, status.words)
         case .open(let access, let portalGroupTag, let alias):
             guard access.admits(initiator) else {
-                throw LoginRefusal(.authorizationFailure, "\(initiator) may not log in to \(target ?? "discovery")")
+                throw LoginRefusal(.authorizationFailure, "it may not log in here")
             }
             self.access = access
             self.alias = alias
@@ -137,8 +140,6 @@ public struct Login: Sendable {
             authenticated = access.credentials.isEmpty
         }
         identity = declared.filter { Self.identityKeys.contains($0.key) }
-        parameters.initiatorName = initiator
-        parameters.targetName = target
         parameters.initiatorAlias = declared["InitiatorAlias"]
         parameters.isid = request.isid
         parameters.connectionID = request.connectionID
@@ -150,7 +151,7 @@ public struct Login: Sendable {
         _ request: LoginRequest, _ current: LoginStage, _ pairs: [TextPair], _ random: inout Source
     ) throws(LoginRefusal) -> LoginStep {
         guard authenticated || current == .security else {
-            throw LoginRefusal(.authenticationFailure, "\(parameters.initiatorName) skipped the authentication")
+            throw LoginRefusal(.authenticationFailure, "it skipped the authentication")
         }
         var answers = try settle(pairs, current, &random)
         var transit = request.transit
@@ -222,12 +223,12 @@ public struct Login: Sendable {
         let methods = TextValue.list(offered)
         guard let access, !authenticated else {
             guard methods.contains("None") else {
-                throw LoginRefusal(.authenticationFailure, "the initiator asks for CHAP, and the target has no secret")
+                throw LoginRefusal(.authenticationFailure, "it asks for CHAP, and the target has no secret")
             }
             return "None"
         }
         guard methods.contains("CHAP") else {
-            throw LoginRefusal(.authenticationFailure, "\(parameters.initiatorName) does not offer CHAP")
+            throw LoginRefusal(.authenticationFailure, "it does not offer CHAP")
         }
         chap = CHAPExchange(access: access)
         return "CHAP"
@@ -249,7 +250,7 @@ public struct Login: Sendable {
             switch error {
             case .malformed(let words): throw LoginRefusal(.initiatorError, words)
             case .refused(let words):
-                throw LoginRefusal(.authenticationFailure, "\(parameters.initiatorName): \(words)")
+                throw LoginRefusal(.authenticationFailure, words)
             }
         }
     }

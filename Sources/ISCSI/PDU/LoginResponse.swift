@@ -18,6 +18,18 @@ public enum LoginStatus: UInt16, Sendable, CaseIterable {
     case targetError = 0x0300
     case serviceUnavailable = 0x0301
     case outOfResources = 0x0302
+
+    /// Why a target refuses, for its log.
+    var words: String {
+        switch self {
+        case .notFound: "no such target answers here"
+        case .targetRemoved: "the target is being taken away"
+        case .tooManyConnections: "the session has its only connection already"
+        case .sessionDoesNotExist: "there is no such session"
+        case .serviceUnavailable: "the target is not up yet"
+        default: "status \(String(rawValue, radix: 16))h"
+        }
+    }
 }
 
 /// The target's answer to a login request (RFC 7143 section 11.13).

@@ -41,9 +41,10 @@ public struct DeviceServer: Sendable {
     public var descriptorSense: Bool { settings.descriptorSense }
 
     /// A session begins to use the unit.
+    /// - Parameter attentions: what it hears at its first commands, besides that the unit is new to it.
     /// - Returns: the number by which the nexus is meant from now on.
-    public mutating func attach(_ port: InitiatorPort) -> Int {
-        let nexus = Nexus(port: port, attentions: UnitAttentions([.powerOn]))
+    public mutating func attach(_ port: InitiatorPort, hearing attentions: [UnitAttention] = []) -> Int {
+        let nexus = Nexus(port: port, attentions: UnitAttentions([.powerOn] + attentions))
         if let free = nexuses.firstIndex(where: { $0 == nil }) {
             nexuses[free] = nexus
             return free
@@ -77,6 +78,14 @@ public struct DeviceServer: Sendable {
         guard geometry != profile.geometry else { return }
         profile.geometry = geometry
         raise(.capacityChanged)
+    }
+
+    /// The volume may be written, or no longer.
+    public mutating func setReadOnly(_ readOnly: Bool) {
+        guard readOnly != profile.readOnly else { return }
+        profile.readOnly = readOnly
+        // The WP bit is in the header of the mode pages.
+        raise(.modeParametersChanged)
     }
 
     /// LOGICAL UNIT RESET, or a reset of the target: everything but registrations goes back to its start. Every nexus

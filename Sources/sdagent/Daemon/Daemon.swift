@@ -37,6 +37,10 @@ struct Daemon {
         let kinds = Kinds.node(state, storage: storage)
         let paths = node.followedManifests
         let agent = Agent(kinds: kinds, paths: paths, state: state, network: network, logger: logger)
+        // Initiators come back to the numbers that they know from the daemon before.
+        if let last = ManifestHistory(state).newest(), let loaded = try? LoadedManifest.load(last.sources, kinds) {
+            await storage?.remember(loaded.desired)
+        }
         if await !agent.reload(), await !agent.recover() {
             throw CommandError(
                 "the daemon has not started: the manifest has mistakes, and \(state.path) keeps no earlier one; "

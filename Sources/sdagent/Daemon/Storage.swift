@@ -1,6 +1,7 @@
 import BlockStore
 import IOLoop
 import Logging
+import Reconcile
 import ServiceLifecycle
 import SystemPackage
 
@@ -25,6 +26,9 @@ struct Storage: Service {
         disks = OpenDisks(on: loop, logger: logger)
         server = await TargetServer(on: loop, disks: disks, logger: logger)
     }
+
+    /// Takes note of what the daemon before has served.
+    func remember(_ desired: Desired) async { await server.remember(desired) }
 
     /// Serves until the end is asked for; then no new connections, tasks end, disks are flushed and closed.
     func run() async throws {
