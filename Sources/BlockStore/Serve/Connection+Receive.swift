@@ -65,7 +65,7 @@ extension Connection {
         guard phase == .login || phase == .fullFeature else { return letGoOfSegment() }
         guard result > 0 else {
             if result < 0, result != -Errno.connectionReset.rawValue {
-                registry.log.info("\(peer): receive failed: \(Errno(rawValue: -result))")
+                registry.log.info("\(who): receive failed: \(Errno(rawValue: -result))")
             }
             return close()
         }

@@ -123,8 +123,9 @@ extension Connection {
         if let error, task.pointee.sense == nil, !task.pointee.isTerminated {
             let reads = if case .read = task.pointee.work { true } else { false }
             if let unit = task.pointee.unit?.takeUnretainedValue(), let count = unit.failures.note(at: loop.now) {
-                let name = "\(unit.server.profile.targetName) LUN \(unit.number)"
-                registry.log.error("\(name) (\(unit.disk.health.name)): \(error); commands failed: \(count)")
+                let what = task.pointee.work?.words ?? "command"
+                let others = count > 1 ? "; \(count) commands have failed since the last line" : ""
+                registry.log.error("\(who): \(unit.words): \(what) failed: \(error)\(others)")
             }
             task.pointee.status = .checkCondition
             task.pointee.sense = LogicalUnit.sense(error, writing: !reads)
