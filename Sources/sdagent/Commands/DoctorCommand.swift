@@ -19,8 +19,8 @@ struct DoctorCommand: AsyncParsableCommand {
     func run() async throws {
         let document = try await format.telling(node) { try Examination(options: node).run() }
         switch format.output {
-        case .json: Terminal.out(try JSONText.pretty(document))
-        case .text: Terminal.out(DoctorText(all: all).render(document))
+        case .json: try Terminal.out(JSONText.pretty(document))
+        case .text: try Terminal.out(DoctorText(all: all).render(document))
         }
         if document.exitCode != 0 { throw ExitCode(document.exitCode) }
     }
