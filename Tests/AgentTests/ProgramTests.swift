@@ -382,15 +382,20 @@ struct ProgramTests {
             let inside = try NetworkNamespace(node.namespace.name)
             let first = Mutex(try inside.run { try? NetworkClaim.take(.apply) })
             #expect(first.withLock { $0 != nil })
-            async let second = node.sdagent("apply")
-            try await Task.sleep(for: .seconds(1))
-            #expect(try await node.namespace.attempt("ip", "link", "show", "blue").succeeded == false)
-            first.withLock { $0 = nil }
-            let result = try await second
-            #expect(result.code == 0)
-            let own = ProcessInfo.processInfo.processIdentifier
-            #expect(result.error.hasPrefix("sdagent: process \(own) (`"), "\(result.error)")
-            #expect(result.error.hasSuffix("`) is changing this node; waiting up to 10 s …\n"))
+            let log = node.place.folder + "/second.log"
+            let second = try await RunningCommand.with(node.line(["apply"]), log: log) { second in
+                let own = ProcessInfo.processInfo.processIdentifier
+                try await Self.wait {
+                    let said = try String(contentsOfFile: log, encoding: .utf8)
+                    return said.hasPrefix("sdagent: process \(own) (`")
+                        && said.hasSuffix("`) is changing this node; waiting up to 10 s …\n")
+                }
+                #expect(try await node.namespace.attempt("ip", "link", "show", "blue").succeeded == false)
+                first.withLock { $0 = nil }
+                return try await second.isGone(within: 60)
+            }
+            #expect(second.value && second.end == .exited(0))
+            #expect(try await node.namespace.attempt("ip", "link", "show", "blue").succeeded)
 
             // One that does not end is not waited for without end; nothing is changed meanwhile.
             try node.place.write("switches: {red: {}}\n")
