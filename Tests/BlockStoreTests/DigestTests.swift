@@ -1,5 +1,6 @@
 import Glibc
 import ISCSI
+import TestSupport
 import Testing
 
 @testable import BlockStore
@@ -7,7 +8,7 @@ import Testing
 /// Digests and padding on the wire, in all combinations and for lengths of every remainder: the initiator checks each
 /// digest over what it has really received (RFC 7143 section 11.1: a data digest covers the padding), and a stream that
 /// is out of step by any number of bytes fails at the next header.
-@Suite struct DigestTests {
+@Suite(.ownThreads) struct DigestTests {
     struct Setting: Sendable, CustomTestStringConvertible {
         let header: Bool
         let data: Bool

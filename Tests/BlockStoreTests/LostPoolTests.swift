@@ -9,7 +9,7 @@ import Testing
 @testable import BlockStore
 
 /// A pool whose file system is not mounted is not made anew: its disks would be empty ones.
-@Suite(.enabled(if: Witness.isHere && SmallFileSystem.canMount))
+@Suite(.ownThreads, .enabled(if: Witness.isHere && SmallFileSystem.canMount))
 struct LostPoolTests {
     typealias Node = StorageKindTests.Node
 

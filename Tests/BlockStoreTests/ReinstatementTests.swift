@@ -1,9 +1,10 @@
+import TestSupport
 import Testing
 
 @testable import BlockStore
 
 /// Session reinstatement (RFC 7143 section 6.3.5): an initiator's name and ISID stand for one session.
-@Suite struct ReinstatementTests {
+@Suite(.ownThreads) struct ReinstatementTests {
     @Test func ofTwoLoginsThatTakeOverOneSessionAtOnceOneStays() async throws {
         try await withServer(isHeld: true) { server in
             let old = RawInitiator(port: server.port)
