@@ -6,6 +6,9 @@ internal import SystemPackage
 public struct LoopConfiguration: Sendable {
     /// Operations that one call of the kernel submits.
     public var entries: UInt32 = 512
+    /// Completions that fit before the kernel has to take memory for more. When there is none it drops them, and the
+    /// loop cannot go on: they should never be so many.
+    public var completions: UInt32 = 16_384
     /// The size classes of the buffer pool.
     public var buffers: [BufferPool.Class] = [
         .init(bytes: 4096, slots: 1024), .init(bytes: 65536, slots: 256), .init(bytes: 262_144, slots: 96),
@@ -59,7 +62,7 @@ public final class Loop {
     }
 
     init(_ configuration: LoopConfiguration) throws(Errno) {
-        ring = try Ring(entries: configuration.entries, completions: configuration.entries * 4)
+        ring = try Ring(entries: configuration.entries, completions: configuration.completions)
         buffers = try BufferPool(configuration.buffers)
         do throws(Errno) {
             receiveBuffers = try BufferPool([configuration.receiveBuffers])

@@ -9,7 +9,7 @@ struct Ring: ~Copyable {
 
     /// - Parameters:
     ///   - entries: operations that one `enter` can submit; when more gather, the kernel takes them early.
-    ///   - completions: completions that fit before the kernel keeps them in a list of its own.
+    ///   - completions: completions that fit before the kernel keeps them in a list of its own; at least `entries`.
     init(entries: UInt32, completions: UInt32) throws(Errno) {
         var error: CInt = 0
         guard let handle = sda_ring_create(entries, completions, &error) else { throw Errno(rawValue: error) }

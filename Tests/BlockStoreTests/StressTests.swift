@@ -12,7 +12,7 @@ import Testing
 /// vanish at any point: every request is answered once, in time, and the data is right.
 ///
 /// A failing seed plays again: STRESS_SEEDS=7 swift test --filter StressTests. A range (1-200) and STRESS_SECONDS make
-/// a long run.
+/// a long run; STRESS_PATIENCE, in seconds, is for a machine that is very busy.
 @Suite(.ownThreads, .serialized, .enabled(if: Witness.isHere)) struct StressTests {
     private static func setting(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }
 
@@ -40,6 +40,8 @@ import Testing
         ]
         let entries: [UInt32] = [8, 64, 512]
         configuration.entries = entries.randomElement(using: &dice) ?? 512
+        // The kernel's own list of completions is used as well.
+        configuration.completions = configuration.entries * 4
         var limits = ServeLimits()
         limits.stall = .milliseconds(600)
         limits.deafness = .milliseconds(400)
@@ -51,6 +53,9 @@ import Testing
             }
             let world = StressWorld(port: server.port, seed: dice.next(), models: models)
             world.stallLimit = 600_000_000
+            if let patience = Self.setting("STRESS_PATIENCE").flatMap({ UInt64($0) }) {
+                world.patience = patience * 1_000_000_000
+            }
             world.mayFreeze = Int.random(in: 0...2, using: &dice)
             let clients = (0..<Int.random(in: 2...8, using: &dice)).map { number in
                 StressClient(number, world, depth: [1, 8, 64, 200].randomElement(using: &dice) ?? 8)

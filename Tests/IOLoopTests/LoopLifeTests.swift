@@ -69,6 +69,7 @@ import Testing
     @Test func moreOperationsThanTheRingHoldsAllComplete() async throws {
         var configuration = LoopConfiguration()
         configuration.entries = 8
+        configuration.completions = 32
         try await withLoop(configuration) { storage in
             let journal = Journal()
             await storage.run { loop in

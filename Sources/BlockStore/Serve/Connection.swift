@@ -131,6 +131,9 @@ final class Connection: DiskClient {
         switch tag {
         case Tag.receive: received(result)
         case Tag.send: sent(result)
+        // The ring had no room: without a shut down what waits on the socket does not end.
+        case Tag.shutDown where result == -Errno.noMemory.rawValue:
+            loop.shutDown(socket.raw, for: self, tag: Tag.shutDown)
         default: break
         }
         endIfQuiet(completing: 1)
