@@ -37,12 +37,12 @@ struct MistakeTests {
     /// Bytes changed, taken out and put in, anywhere in a whole manifest: it is read, or its mistakes are reported.
     @Test(arguments: 1...4)
     func `no manifest makes a reader trap`(_ seed: UInt64) throws {
-        let sample =
-            try String(contentsOfFile: Shipped.path("configs/examples/router.yaml"), encoding: .utf8)
-            + String(contentsOfFile: Shipped.path("configs/examples/chap.yaml"), encoding: .utf8)
+        let samples = try ["router", "chap", "overlay"].map {
+            try String(contentsOfFile: Shipped.path("configs/examples/\($0).yaml"), encoding: .utf8)
+        }
         var generator = Generator(state: seed)
-        for _ in 0..<100 {
-            var bytes = Array(sample.utf8)
+        for turn in 0..<150 {
+            var bytes = Array((turn % 3 == 0 ? samples[2] : samples[0] + samples[1]).utf8)
             for _ in 0...Int.random(in: 0...8, using: &generator) {
                 let at = Int.random(in: 0..<bytes.count, using: &generator)
                 switch Int.random(in: 0...2, using: &generator) {

@@ -59,10 +59,8 @@ struct OverlayReader {
         guard let node else { return nil }
         let expecting = "an address such as 192.0.2.10 or fd00::10"
         guard let address = node.value(IPAddress.self, as: what, expecting: expecting, diagnostics) else { return nil }
-        guard address.isOfOneNode else {
-            diagnostics.report(
-                at: node, "\(address) is no address by which other nodes reach one",
-                hint: "neither a group's, nor a loopback's, nor a link-local IPv6 address")
+        if let fault = address.nodeFault {
+            diagnostics.report(at: node, "\(address) is no address by which other nodes reach one: \(fault)")
             return nil
         }
         if let family, family.isIPv4 != address.isIPv4 {
@@ -133,8 +131,8 @@ extension OverlayReader {
         let expecting = "an address without a prefix length, such as 10.10.0.20"
         let what = "'address' of a host"
         guard let address = node.value(IPAddress.self, as: what, expecting: expecting, diagnostics) else { return nil }
-        if address.isMulticast || address.isUnspecified {
-            diagnostics.report(at: node, "\(address) is no address for an interface")
+        if let fault = address.hostFault {
+            diagnostics.report(at: node, "\(address) is no address for an interface: \(fault)")
             return nil
         }
         guard let mac else { return address }
@@ -147,14 +145,9 @@ extension OverlayReader {
 }
 
 extension IPAddress {
-    /// Whether other nodes can reach one node by it, without being told an interface.
-    fileprivate var isOfOneNode: Bool {
-        switch self {
-        case .v4(let address):
-            !address.isUnspecified && !address.isMulticast && !address.isLoopback && address.rawValue != .max
-        case .v6(let address):
-            !address.isUnspecified && !address.isMulticast && !address.isLoopback && !address.isLinkLocal
-                && !address.isIPv4Mapped
-        }
+    /// Why other nodes cannot reach one by it, without being told an interface; nil if they can.
+    fileprivate var nodeFault: String? {
+        if case .v6(let address) = self, address.isLinkLocal { return "it is link-local: every link may have it" }
+        return hostFault
     }
 }

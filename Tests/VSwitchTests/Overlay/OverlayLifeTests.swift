@@ -214,4 +214,32 @@ struct OverlayLifeTests {
             }
         }
     }
+
+    @Test func `a thousand hosts are programmed, and one that moves is one entry`() async throws {
+        try await onNode { node in
+            func peers(moved: Int? = nil) -> String {
+                let hosts = [11, 12].map { peer in
+                    let list = (0..<1000).filter { ($0 == moved ? 12 : 11) == peer }.map { host in
+                        "{ mac: \"02:00:00:00:0\(host / 100):\(host % 100 < 10 ? "0" : "")\(host % 100)\", "
+                            + "address: [10.10.\(host / 100).\(host % 100), \"fd00:10::\(host)\"] }"
+                    }
+                    return "{ address: 192.0.2.\(peer), hosts: [\(list.joined(separator: ", "))] }"
+                }
+                return "[\(hosts.joined(separator: ", "))]"
+            }
+            let wanted = try desired(peers: peers())
+            #expect(await node.apply(wanted) == [])
+            let entries = try await node.space.run("bridge", "fdb", "show", "dev", "vx-blue").split(separator: "\n")
+            #expect(entries.filter { $0.contains("dst 192.0.2.11 self permanent") }.count == 1001)
+            #expect(entries.filter { $0.contains("sticky master blue static") }.count == 1000)
+            let neighbours = try await node.space.run("ip", "neigh", "show", "dev", "blue").split(separator: "\n")
+            #expect(neighbours.filter { $0.contains("PERMANENT proto 201") }.count == 2000)
+            #expect(await node.apply(wanted) == [])
+            let moved = try desired(peers: peers(moved: 777))
+            let plan = await node.reconciler.plan(moved)
+            #expect(plan.pending.map(\.change) == [.update([FieldChange("hosts", to: "~02:00:00:00:07:77")])])
+            #expect(await node.apply(moved) == [])
+            #expect(await node.apply(Desired()) == [])
+        }
+    }
 }
