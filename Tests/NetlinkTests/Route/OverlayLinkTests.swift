@@ -141,26 +141,29 @@ struct OverlayLinkTests {
             _ = try build(&socket, local: "192.0.2.10")
             for link in ["blue", "vx"] { try await space.run("ip", "link", "set", link, "up") }
             let monitor = try NetlinkMonitor(.routing, in: NetworkNamespace(space.name))
-            // A link's carrier is told in the kernel's own time.
-            _ = try await eventually(within: 5) {
-                try await Task.sleep(for: .milliseconds(1500))
+            let learned = [
+                "ip neigh add 10.0.0.1 lladdr \(mac) dev blue nud reachable", "ip neigh del 10.0.0.1 dev blue",
+                "bridge fdb add \(other) dst 192.0.2.11 dev vx self dynamic", "bridge fdb del \(other) dev vx self",
+                "bridge fdb add \(other) dev vx master dynamic", "bridge fdb del \(other) dev vx master",
+            ]
+            // More than once: a link's carrier is told in the kernel's own time, and is heard as well.
+            let isSilent = try await eventually(within: 20) {
+                _ = try monitor.drain()
+                for words in learned {
+                    try await output(of: space.inside(words.split(separator: " ").map(String.init)))
+                }
                 return try !monitor.drain()
             }
-            for (words, isHeard) in [
-                ("ip neigh add 10.0.0.1 lladdr \(mac) dev blue nud reachable", false),
-                ("ip neigh del 10.0.0.1 dev blue", false),
-                ("ip neigh add fd00::1 lladdr \(mac) dev blue nud permanent", true),
-                ("ip neigh add 10.0.0.1 lladdr \(mac) dev blue nud permanent protocol 201", true),
-                ("ip neigh del 10.0.0.1 dev blue", true),
-                ("bridge fdb add \(other) dst 192.0.2.11 dev vx self dynamic", false),
-                ("bridge fdb add \(other) dev vx master dynamic", false),
-                ("bridge fdb replace \(other) dst 192.0.2.11 dev vx self", true),
-                ("bridge fdb replace \(other) dev vx master static", true),
-                ("bridge fdb del \(other) dev vx master", true), ("bridge fdb del \(other) dev vx self", true),
-                ("ip link add other type bridge", true),
+            #expect(isSilent)
+            for words in [
+                "ip neigh add fd00::1 lladdr \(mac) dev blue nud permanent",
+                "ip neigh add 10.0.0.1 lladdr \(mac) dev blue nud permanent protocol 201",
+                "ip neigh del 10.0.0.1 dev blue", "bridge fdb add \(other) dst 192.0.2.11 dev vx self",
+                "bridge fdb add \(other) dev vx master static", "bridge fdb del \(other) dev vx master",
+                "bridge fdb del \(other) dev vx self", "ip link add other type bridge",
             ] {
                 try await output(of: space.inside(words.split(separator: " ").map(String.init)))
-                #expect(try monitor.drain() == isHeard, "\(words)")
+                #expect(try monitor.drain(), "\(words)")
             }
         }
     }
