@@ -34,7 +34,7 @@ public struct ApplyReport: Hashable, Sendable {
     }
 
     /// The exit code of `sdagent apply`: 0 where the node is as the manifest says, else 1.
-    public var exitCode: Int32 { statuses.contains { $0.state.isTrouble } || !after.failures.isEmpty ? 1 : 0 }
+    public var exitCode: Int32 { statuses.contains { $0.state.isUnmet } || !after.failures.isEmpty ? 1 : 0 }
 
     /// Every resource as it stands after the apply, in the order of kinds and names.
     public var statuses: [ResourceStatus] {

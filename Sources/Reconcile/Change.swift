@@ -27,6 +27,8 @@ public enum Change: Hashable, Sendable {
     case delete
     /// It is ours and holds data, and the manifest no longer names it: reported, never removed by absence.
     case orphan(reason: String)
+    /// It is as asked, and does not work as it should: an apply can do nothing about it, and what stands on it goes on.
+    case degraded(reason: String)
     /// Only the running daemon can do it (`sdagent run`). It does not count as pending.
     case waiting(reason: String)
     /// Something that is not ours stands where it should be: never touched.
@@ -38,7 +40,7 @@ public enum Change: Hashable, Sendable {
     public var isPending: Bool {
         switch self {
         case .create, .update, .replace, .delete: true
-        case .none, .orphan, .waiting, .conflict, .unsupported: false
+        case .none, .orphan, .degraded, .waiting, .conflict, .unsupported: false
         }
     }
 
@@ -46,7 +48,7 @@ public enum Change: Hashable, Sendable {
     public var isRefusal: Bool {
         switch self {
         case .conflict, .unsupported: true
-        case .none, .create, .update, .replace, .delete, .orphan, .waiting: false
+        case .none, .create, .update, .replace, .delete, .orphan, .degraded, .waiting: false
         }
     }
 
@@ -59,6 +61,7 @@ public enum Change: Hashable, Sendable {
         case .replace: "replace"
         case .delete: "delete"
         case .orphan: "orphan"
+        case .degraded: "degraded"
         case .waiting: "waiting"
         case .conflict: "conflict"
         case .unsupported: "unsupported"
@@ -69,8 +72,8 @@ public enum Change: Hashable, Sendable {
     public var reason: String? {
         switch self {
         case .none, .create, .update, .delete: nil
-        case .replace(let reason, _), .orphan(let reason), .waiting(let reason), .conflict(let reason),
-            .unsupported(let reason):
+        case .replace(let reason, _), .orphan(let reason), .degraded(let reason), .waiting(let reason),
+            .conflict(let reason), .unsupported(let reason):
             reason
         }
     }
@@ -79,7 +82,7 @@ public enum Change: Hashable, Sendable {
     public var fields: [FieldChange] {
         switch self {
         case .create(let fields), .update(let fields), .replace(_, let fields): fields
-        case .none, .delete, .orphan, .waiting, .conflict, .unsupported: []
+        case .none, .delete, .orphan, .degraded, .waiting, .conflict, .unsupported: []
         }
     }
 }

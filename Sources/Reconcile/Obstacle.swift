@@ -41,7 +41,7 @@ extension Change {
     fileprivate var letsGo: Bool {
         switch self {
         case .delete, .replace: true
-        case .none, .create, .update, .orphan, .waiting, .conflict, .unsupported: false
+        case .none, .create, .update, .orphan, .degraded, .waiting, .conflict, .unsupported: false
         }
     }
 }

@@ -95,7 +95,7 @@ public struct PlanText: Sendable {
         case .delete: "-"
         case .orphan: "?"
         case .waiting: "…"
-        case .conflict, .unsupported: "!"
+        case .degraded, .conflict, .unsupported: "!"
         }
     }
 
@@ -109,6 +109,7 @@ public struct PlanText: Sendable {
         var notes: [String] = []
         if let waiting = counts["waiting"] { notes.append("\(waiting) waiting for `sdagent run`") }
         if let orphans = counts["orphan"] { notes.append("\(orphans) kept as orphan\(orphans == 1 ? "" : "s")") }
+        if let degraded = counts["degraded"] { notes.append("\(degraded) degraded") }
         let refused = (counts["conflict"] ?? 0) + (counts["unsupported"] ?? 0) + plan.failures.count
         if refused > 0 { notes.append("\(refused) that cannot be done") }
         let text = parts.joined(separator: ", ") + (notes.isEmpty ? "" : "; " + notes.joined(separator: ", "))

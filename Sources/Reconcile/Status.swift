@@ -8,6 +8,8 @@ public enum ResourceState: String, Sendable, Codable {
     case waiting
     /// Ours, no longer named, and kept because it holds data.
     case orphan
+    /// As asked, and not working as it should.
+    case degraded
     /// Something foreign stands in its place.
     case conflict
     /// This kernel or node cannot have it.
@@ -21,9 +23,12 @@ public enum ResourceState: String, Sendable, Codable {
     public var isTrouble: Bool {
         switch self {
         case .converged, .waiting, .orphan: false
-        case .pending, .conflict, .unsupported, .failed, .skipped: true
+        case .pending, .degraded, .conflict, .unsupported, .failed, .skipped: true
         }
     }
+
+    /// Whether the node is not as the manifest says.
+    public var isUnmet: Bool { isTrouble && self != .degraded }
 }
 
 /// One line of `sdagent status`.
@@ -47,6 +52,8 @@ public struct ResourceStatus: Hashable, Sendable, Codable {
             (state, detail) = (.converged, "")
         case .orphan(let reason):
             (state, detail) = (.orphan, reason)
+        case .degraded(let reason):
+            (state, detail) = (.degraded, reason)
         case .waiting(let reason):
             (state, detail) = (.waiting, reason)
         case .conflict(let reason):

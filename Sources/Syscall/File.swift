@@ -209,6 +209,19 @@ public enum File {
     }
 }
 
+extension File {
+    /// Bytes of the file system that a directory lies in, and how many of them are free for this process: root may use
+    /// what is reserved (statvfs(3)).
+    public static func space(of path: FilePath) throws(Errno) -> (free: UInt64, total: UInt64) {
+        let name = path.string
+        var value = statvfs()
+        try linuxCall { statvfs(name, &value) }
+        let unit = UInt64(value.f_frsize)
+        let blocks = OwnProcess.user == 0 ? value.f_bfree : value.f_bavail
+        return (UInt64(blocks) &* unit, UInt64(value.f_blocks) &* unit)
+    }
+}
+
 /// What stat(2) tells of a file.
 public struct FileStatus: Sendable {
     /// What the name stands for.

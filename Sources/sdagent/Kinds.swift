@@ -28,7 +28,7 @@ extension Kinds {
         let ledger = NFLedger(in: links.location, tenure: storage == nil ? .passing : .lasting)
         return Kinds(
             all: [
-                PoolKind(places),
+                PoolKind(places, disks: storage?.disks),
                 ImageKind(places),
                 VolumeKind(places, disks: storage?.disks),
                 SwitchKind(links: links),

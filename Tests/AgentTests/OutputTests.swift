@@ -108,6 +108,27 @@ struct OutputTests {
         #expect(document.exitCode == 1)
     }
 
+    @Test("What is degraded is trouble in a status, and none of an apply's")
+    func degraded() {
+        let plan = Plan(changes: [PlannedChange(ResourceID("pool", "fast"), .degraded(reason: "full; make room"))])
+        let report = ApplyReport(plan: plan, performed: [:], after: plan)
+        let status = StatusDocument(daemon: nil, statuses: report.statuses, failures: [])
+        #expect(
+            StatusText().render(status) == """
+                RESOURCE   STATE     DETAIL
+                pool/fast  degraded  full; make room
+
+                1 resource: 1 degraded. No daemon is running; this is what the command has seen.
+
+                """)
+        #expect(status.exitCode == 1)
+        let apply = ApplyDocument(report)
+        #expect(apply.exitCode == 0)
+        #expect(ApplyText().render(apply) == "No changes: the node is as the manifest says. 1 degraded.\n")
+        #expect(ApplyText().renderTroubles(apply) == "sdagent: pool/fast: degraded: full; make room\n")
+        #expect(PlanDocument(plan).plan == plan)
+    }
+
     @Test("A status shows why a newer manifest was not taken over")
     func brokenManifest() {
         let manifest = ManifestDocument(sources: ["a.yaml"], since: nil, fault: "a.yaml:1:1: error: no\n1 mistake.\n")

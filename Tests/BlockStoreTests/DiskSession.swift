@@ -71,6 +71,17 @@ final class DiskSession: Sendable {
         if let error = await run(.flush, 0, 0, nil).error { throw error }
     }
 
+    func run(
+        _ kind: DiskRequest.Operation, _ offset: UInt64, _ length: Int, _ bytes: [UInt8]?, isDurable: Bool = false
+    ) async -> DiskRequests.Outcome {
+        await DiskRequests(disk: disk).run(kind, offset, length, bytes, isDurable: isDurable)
+    }
+}
+
+/// Requests to an open disk, one at a time.
+struct DiskRequests: Sendable {
+    let disk: OpenDisk
+
     struct Outcome: Sendable {
         var error: Errno?
         var bytes: [UInt8]
@@ -120,12 +131,12 @@ final class LogBook: Sendable {
 private final class TestRequest: DiskClient {
     private let disk: Disk
     private let request: DiskRequest
-    private let end: (DiskSession.Outcome) -> Void
+    private let end: (DiskRequests.Outcome) -> Void
     private let buffer: UnsafeMutableRawBufferPointer
 
     init(
         on disk: Disk, _ kind: DiskRequest.Operation, _ offset: UInt64, _ length: Int, _ bytes: [UInt8]?,
-        _ isDurable: Bool, _ end: @escaping (DiskSession.Outcome) -> Void
+        _ isDurable: Bool, _ end: @escaping (DiskRequests.Outcome) -> Void
     ) {
         self.disk = disk
         buffer = .allocate(byteCount: max(length, 1), alignment: 512)
@@ -144,7 +155,7 @@ private final class TestRequest: DiskClient {
     override func diskCompleted(tag: UInt32, error: Errno?) {
         precondition(tag == 7)
         let bytes = request.operation == .read ? Array(buffer.prefix(request.length)) : []
-        end(DiskSession.Outcome(error: error, bytes: bytes))
+        end(DiskRequests.Outcome(error: error, bytes: bytes))
         retire()
     }
 }

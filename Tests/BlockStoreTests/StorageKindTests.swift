@@ -26,7 +26,7 @@ struct StorageKindTests {
         }
 
         private var kinds: [any ResourceKind] {
-            [PoolKind(places), ImageKind(places), VolumeKind(places, disks: disks)]
+            [PoolKind(places, disks: disks), ImageKind(places), VolumeKind(places, disks: disks)]
         }
 
         func load(_ text: String) -> (Desired?, [String]) {

@@ -32,6 +32,56 @@ struct DiskTests {
         }
     }
 
+    @Test func aFullPoolIsShownUntilThereIsRoom() async throws {
+        try await AgentNode.with("{}") { node in
+            let pool = node.directory.file("pool")
+            try await output(of: ["mkdir", pool])
+            try await output(of: ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", pool])
+            do {
+                try await fill(DiskNode(node: node), pool)
+            } catch {
+                Issue.record(error)
+            }
+            try await output(of: ["umount", "-l", pool])
+        }
+    }
+
+    private func fill(_ disks: DiskNode, _ pool: String) async throws {
+        let node = disks.node
+        try node.write(
+            """
+            pools: { fast: { path: \(pool) } }
+            volumes: { one: { pool: fast, size: 256MiB } }
+            targets:
+              iqn.2026-11.org.example:open: { portals: ["127.0.0.1:3260"], luns: { 0: one } }
+
+            """)
+        try await node.withDaemon { _ in
+            #expect(try await node.agent("status").code == 0)
+            func write() async throws -> CommandResult {
+                try await command(
+                    disks.inside(["qemu-io", "--image-opts", "-c", "write -P 7 1M 8M", disks.options()]), seconds: 30)
+            }
+            let refused = try await write()
+            #expect(refused.error.contains("No space left") || refused.output.contains("No space left"), "\(refused)")
+            // The disk says at once that it finds no room; without that it would be 30 s.
+            let words = "full: less than 1MiB of 4MiB is free, and a volume is refused new clusters; make room"
+            let isShown = try await eventually(within: 10) { try await node.agent("status").output.contains(words) }
+            let status = try await node.agent("status")
+            #expect(isShown && status.code == 1, "\(status)")
+            let plan = try await node.agent("plan")
+            #expect(plan.output.contains("! pool/fast  degraded: \(words)") && plan.code == 0, "\(plan)")
+            let said = try text(ofFile: node.log)
+            #expect(said.contains("volume/one: ") && said.contains("\(pool)/one.qcow2"), "\(said)")
+
+            try await output(of: ["mount", "-o", "remount,size=64m", pool])
+            let done = try await write()
+            #expect(done.output.contains("wrote 8388608"), "\(done)")
+            let isOver = try await eventually(within: 10) { try await node.agent("status").code == 0 }
+            #expect(isOver)
+        }
+    }
+
     @Test func onlyWhoIsNamedMayLogIn() async throws {
         try await DiskNode.with { disks, _ in
             let stranger = try await command(

@@ -99,6 +99,21 @@ struct ReconcilerTests {
         #expect(node.contents.withLock { $0.values["ground"]?["g"] } == "swamp")
     }
 
+    @Test func `what stands on something degraded is made, and the apply has done its work`() async {
+        node.contents.withLock {
+            $0.values["ground", default: [:]]["g"] = "rock"
+            $0.degraded = ["g"]
+        }
+        let report = await reconciler.apply(house())
+        #expect(report.exitCode == 0)
+        #expect(report.plan.exitCode == 2)
+        #expect(report.after.exitCode == 0)
+        #expect(report.performed[ResourceID("roof", "r")] == .performed(.done))
+        let ground = report.statuses.first { $0.id.name == "g" }
+        #expect(ground?.state == .degraded && ground?.detail == "'g' gives way")
+        #expect(ground?.state.isTrouble == true)
+    }
+
     @Test func `a kind that cannot be looked at fails alone, and nothing that stands on it is touched`() async {
         node.contents.withLock { $0.blind = ["wall"] }
         let report = await reconciler.apply(house())
@@ -185,6 +200,7 @@ struct PlanTextTests {
                 PlannedChange(ResourceID("router", "gw"), .none),
                 PlannedChange(ResourceID("volume", "old"), .orphan(reason: "no longer named; kept")),
                 PlannedChange(ResourceID("target", "iqn.x:a"), .waiting(reason: "served by `sdagent run`")),
+                PlannedChange(ResourceID("pool", "fast"), .degraded(reason: "full; make room")),
                 PlannedChange(ResourceID("switch", "red"), .conflict(reason: "a foreign link 'red' is there")),
             ], failures: [ObservationFailure(kind: "nat", reason: "netlink: permission denied")])
         #expect(
@@ -198,11 +214,12 @@ struct PlanTextTests {
                   ± nic/vm10/net0  replace: a tap's queues are fixed
                   ? volume/old  orphan: no longer named; kept
                   … target/iqn.x:a  waiting: served by `sdagent run`
+                  ! pool/fast  degraded: full; make room
                   ! switch/red  conflict: a foreign link 'red' is there
                   ! nat: cannot be looked at: netlink: permission denied
 
                 Plan: 1 to create, 1 to update, 1 to replace, 1 to delete; 1 waiting for `sdagent run`, \
-                1 kept as orphan, 2 that cannot be done.
+                1 kept as orphan, 1 degraded, 2 that cannot be done.
 
                 """)
     }

@@ -12,6 +12,7 @@ final class ToyNode: Sendable {
         var staleTimes = 0
         var log: [String] = []
         var blind: Set<String> = []
+        var degraded: Set<String> = []
         /// Are changed half the way at the first attempt, as one that has to wait for others in between.
         var halfway: Set<String> = []
         /// Performing on this kind takes everything of the kinds after it away, as a bridge takes its addresses.
@@ -32,6 +33,7 @@ struct ToyObservation: Sendable {
     /// Nil where the resource itself is not there.
     var value: String?
     var ours: Bool
+    var isDegraded = false
     /// Who has the place that the resource is to have.
     var holder: ResourceID?
 }
@@ -56,7 +58,8 @@ struct ToyKind<Name: ToyName>: ResourceKind {
             if contents.blind.contains(Self.name) { throw Blind() }
             var seen: [String: ToyObservation] = [:]
             for (name, value) in contents.values[Self.name] ?? [:] {
-                seen[name] = ToyObservation(value: value, ours: !contents.foreign.contains(name))
+                seen[name] = ToyObservation(
+                    value: value, ours: !contents.foreign.contains(name), isDegraded: contents.degraded.contains(name))
             }
             for (name, spec) in desired.specs(of: Self.self) {
                 guard let holder = contents.holder(of: spec), holder != Self.id(name) else { continue }
@@ -72,7 +75,7 @@ struct ToyKind<Name: ToyName>: ResourceKind {
         }
         guard let spec else { return seen.ours ? .delete : .none }
         if !seen.ours { return .conflict(reason: "'\(name)' is there and not ours") }
-        if value == spec { return .none }
+        if value == spec { return seen.isDegraded ? .degraded(reason: "'\(name)' gives way") : .none }
         if spec.hasPrefix("@") { return .replace(reason: "it moves from \(value)", [FieldChange("value", to: spec)]) }
         return .update([FieldChange("value", from: value, to: spec)])
     }

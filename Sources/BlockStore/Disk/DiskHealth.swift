@@ -10,6 +10,15 @@ enum DiskCondition: Equatable, Sendable {
     case failing(String)
     /// It takes no more writes; why, in words.
     case stopped(String)
+
+    /// What is wrong with the disk itself; that there is no room is wrong with its pool.
+    var fault: String? {
+        switch self {
+        case .well, .refused: nil
+        case .failing(let words): "requests fail, the last one \(words)"
+        case .stopped(let words): words
+        }
+    }
 }
 
 /// What has gone wrong with a disk: tells the log, which names the disk in every line, and keeps it for who looks.
@@ -18,6 +27,7 @@ struct DiskHealth {
     /// The resource that the disk is, for the log.
     let name: String
     private let log: Logger
+    private let whenChanged: (@Sendable () -> Void)?
     private var lines = LogThrottle(seconds: 1)
     private var refused: UInt64?
     private var failed: (words: String, at: UInt64)?
@@ -26,9 +36,11 @@ struct DiskHealth {
     /// How long a failure counts that has not come again, in nanoseconds.
     private static let memory: UInt64 = 300_000_000_000
 
-    init(name: String, log: Logger) {
+    /// - Parameter whenChanged: called when the disk begins to stand otherwise.
+    init(name: String, log: Logger, whenChanged: (@Sendable () -> Void)? = nil) {
         self.name = name
         self.log = log
+        self.whenChanged = whenChanged
     }
 
     /// Something failed. The log tells the first at once and of further ones once a second.
@@ -43,7 +55,9 @@ struct DiskHealth {
     mutating func failed(_ words: String, at now: UInt64) { fails(words, at: now, isRefusal: false) }
 
     private mutating func fails(_ words: String, at now: UInt64, isRefusal: Bool) {
+        let isNew = isRefusal ? refused == nil : failed.map { now &- $0.at >= Self.memory } ?? true
         if isRefusal { refused = now } else { failed = (words, now) }
+        if isNew { whenChanged?() }
         guard let count = lines.note(at: now) else { return }
         log.error("\(name): \(words)\(count > 1 ? "; with it \(count - 1) more failures" : "")")
     }
@@ -52,6 +66,7 @@ struct DiskHealth {
     mutating func stops(_ words: String) {
         guard stopped == nil else { return }
         stopped = words
+        whenChanged?()
         log.critical("\(name): \(words)")
     }
 
@@ -69,6 +84,7 @@ struct DiskHealth {
     mutating func foundRoom() {
         guard refused != nil else { return }
         refused = nil
+        whenChanged?()
         log.notice("\(name): there is room again")
     }
 

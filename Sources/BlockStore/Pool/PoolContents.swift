@@ -17,6 +17,8 @@ struct PoolContents {
         var backing: String?
         /// Why it is not ours, or cannot be read; nil if it is ours.
         var trouble: String?
+        /// Why it is not opened for writing, though it is ours.
+        var fault: String?
 
         var isOurs: Bool { trouble == nil }
     }
@@ -72,6 +74,8 @@ struct PoolContents {
             item.allocated = look.allocated
             item.backing = look.header?.backingFile
             item.sha256 = look.header?.sourceHash
+            if look.header?.isCorrupt == true { item.fault = "\(path) \(ImageError.corrupt)" }
+            if look.header?.isDirty == true { item.fault = "\(path) \(ImageError.dirty)" }
             if look.owner != "\(kind)/\(name)" {
                 let whose = look.owner.map { "belongs to \($0)" } ?? "is not ours"
                 item.trouble = "\(whose); move it away, or use another name"

@@ -26,6 +26,8 @@ public struct PoolObservation: Hashable, Sendable {
     public var files = 0
     /// Other files in it, those that are not hidden.
     public var others = 0
+    /// Its room; nil if it is not ours.
+    public var space: PoolSpace?
 
     var isEmpty: Bool { files == 0 && others == 0 }
 
@@ -43,9 +45,14 @@ public struct PoolKind: ResourceKind {
     public static let name = "pool"
 
     let places: PoolPlaces
+    private let disks: OpenDisks?
 
     /// Pools of the node whose state is at `places`.
-    public init(_ places: PoolPlaces) { self.places = places }
+    /// - Parameter disks: the volumes that this process serves; nil in a process that serves none.
+    public init(_ places: PoolPlaces, disks: OpenDisks? = nil) {
+        self.places = places
+        self.disks = disks
+    }
 
     public func observe(_ desired: Desired) async throws -> [String: PoolObservation] {
         var seen: [String: PoolObservation] = [:]
@@ -62,6 +69,10 @@ public struct PoolKind: ResourceKind {
             // A pool that was moved in the manifest shows where it is, so that its volumes are not left behind unseen.
             if let old = seen[name], !old.isEmpty || listing.lost[name] != nil { continue }
             seen[name] = look(name, spec.path, listing)
+        }
+        let conditions = await disks?.conditions() ?? []
+        for (name, pool) in seen where pool.state == .ours {
+            for (place, condition) in conditions where place.root == pool.path { seen[name]?.space?.note(condition) }
         }
         return seen
     }
@@ -92,8 +103,10 @@ public struct PoolKind: ResourceKind {
         if let owner = PoolPlaces.owner(of: path) {
             guard owner != Self.id(name).description else {
                 let isListed = listing.found[name] == path
+                let space = try PoolSpace(of: path, promised: files.promised)
                 return PoolObservation(
-                    path: path, state: isListed ? .ours : .unlisted, files: files.ours, others: files.others)
+                    path: path, state: isListed ? .ours : .unlisted, files: files.ours, others: files.others,
+                    space: space)
             }
             // By our own list, too: another agent's pool has a mark of the same form.
             let holder = listing.found.first { $0.value == path && Self.id($0.key).description == owner }
@@ -107,20 +120,26 @@ public struct PoolKind: ResourceKind {
         return PoolObservation(path: path, state: .unmarked, files: files.ours)
     }
 
-    /// Counts what is in a directory: images and volumes of ours, other things, and hidden ones, save what a making of
-    /// ours that was cut short has left.
-    private func files(in path: FilePath) throws(ImageError) -> (ours: Int, others: Int, hidden: Int) {
-        var count = (ours: 0, others: 0, hidden: 0)
+    /// Counts what is in a directory: images and volumes of ours with the bytes that they may still grow by, other
+    /// things, and hidden ones, save what a making of ours that was cut short has left.
+    private func files(
+        in path: FilePath
+    ) throws(ImageError) -> (ours: Int, others: Int, hidden: Int, promised: UInt64) {
+        var count = (ours: 0, others: 0, hidden: 0, promised: UInt64(0))
         let names = try fileCall(.list) { () throws(Errno) in try File.names(in: path) }
         for name in names where !ImageCreate.isUnfinished(name) && name != PoolPlaces.marker {
             let entry = path.appending(name)
             if name.hasPrefix(".") {
                 count.hidden += 1
             } else if name == PoolPlaces.images, try places.stat(entry)?.kind == .directory {
+                // Images are never written: they are as large as they will be.
                 let inner = try files(in: entry)
-                count = (count.ours + inner.ours, count.others + inner.others, count.hidden + inner.hidden)
-            } else if PoolFile.owner(entry) != nil {
+                count.ours += inner.ours
+                count.others += inner.others
+                count.hidden += inner.hidden
+            } else if let look = try? PoolFile.look(entry), look.owner != nil {
                 count.ours += 1
+                count.promised += look.size > look.allocated ? look.size - look.allocated : 0
             } else {
                 count.others += 1
             }
@@ -145,7 +164,7 @@ public struct PoolKind: ResourceKind {
                     + "name that path, or give the new pool another name")
         }
         switch observation.state {
-        case .ours: return .none
+        case .ours: return observation.space?.trouble.map(Change.degraded) ?? .none
         case .unmarked: return .update([FieldChange("mark", to: Self.id(name).description)])
         case .held: return creation
         case .unlisted: return .update([FieldChange("link", to: "\(places.defaultPath(name))")])

@@ -37,6 +37,7 @@ public actor OpenDisks {
     private let loop: StorageLoop
     private let commitDelay: Duration
     private let log: Logger
+    private let whenChanged: (@Sendable () -> Void)?
     private var entries: [String: Entry] = [:]
     // Closing takes a while, and nobody can open the file again before it has ended.
     private var closing: [String: Task<Void, Never>] = [:]
@@ -44,10 +45,16 @@ public actor OpenDisks {
     /// - Parameters:
     ///   - loop: where the disks live.
     ///   - commitDelay: the longest time that a changed mapping is in memory alone.
-    public init(on loop: StorageLoop, commitDelay: Duration = .seconds(1), logger: Logger) {
+    ///   - logger: is told what goes wrong.
+    ///   - whenChanged: called when a disk begins to fail, or finds room again.
+    public init(
+        on loop: StorageLoop, commitDelay: Duration = .seconds(1), logger: Logger,
+        whenChanged: (@Sendable () -> Void)? = nil
+    ) {
         self.loop = loop
         self.commitDelay = commitDelay
         log = logger
+        self.whenChanged = whenChanged
     }
 
     /// The open disk of a volume, for one more user; each `acquire` that succeeds is paired with one `release`.
@@ -60,7 +67,7 @@ public actor OpenDisks {
             entries[name] = entry
             opening = entry.opening
         } else {
-            let health = DiskHealth(name: VolumeKind.id(name).description, log: log)
+            let health = DiskHealth(name: VolumeKind.id(name).description, log: log, whenChanged: whenChanged)
             opening = Task { [loop, commitDelay] in await OpenDisks.open(place, loop, commitDelay, health) }
             entries[name] = Entry(place: place, opening: opening, users: 1)
         }
@@ -124,14 +131,15 @@ public actor OpenDisks {
         if let error { throw error }
     }
 
-    /// How the open volumes stand, by name.
-    func conditions() async -> [String: (place: VolumePlace, condition: DiskCondition)] {
-        var found: [String: (place: VolumePlace, condition: DiskCondition)] = [:]
-        for (name, entry) in entries {
-            guard case .success(let disk) = await entry.opening.value else { continue }
-            found[name] = (entry.place, await disk.condition())
+    /// How the open volumes stand.
+    func conditions() async -> [(place: VolumePlace, condition: DiskCondition)] {
+        var open: [(place: VolumePlace, disk: OpenDisk)] = []
+        for entry in entries.values {
+            if case .success(let disk) = await entry.opening.value { open.append((entry.place, disk)) }
         }
-        return found
+        return await loop.run { [open] loop in
+            open.map { ($0.place, $0.disk.disk(on: loop).health.condition(at: loop.now)) }
+        }
     }
 
     /// Makes a volume larger that is open here; false if it is not.

@@ -17,6 +17,8 @@ public struct VolumeObservation: Hashable, Sendable {
     public var backing: String?
     /// Why it is not ours, or cannot be read; nil if it is ours.
     public var trouble: String?
+    /// What is wrong with it though it is ours; nil if it works.
+    public var fault: String?
 }
 
 /// Volumes: files in a pool that carry our mark. They are made, cloned and grown, and never removed by absence.
@@ -37,6 +39,8 @@ public struct VolumeKind: ResourceKind {
         var seen: [String: VolumeObservation] = [:]
         let wanted = desired.specs(of: Self.self)
         let listing = try places.listing()
+        let conditions = await disks?.conditions() ?? []
+        let faults = Dictionary(conditions.map { ($0.place.path, $0.condition.fault) }) { first, _ in first }
         for (pool, root) in PoolContents.roots(listing, desired).sorted(by: { $0.key < $1.key }) {
             for item in try PoolContents(root).volumes {
                 let spec = wanted[item.name]
@@ -45,7 +49,8 @@ public struct VolumeKind: ResourceKind {
                 if let known = seen[item.name], known.pool == spec?.pool, known.format == spec?.format { continue }
                 seen[item.name] = VolumeObservation(
                     pool: pool, path: item.path, format: item.format, size: item.size, allocated: item.allocated,
-                    backing: item.backing, trouble: item.trouble)
+                    backing: item.backing, trouble: item.trouble,
+                    fault: (faults[item.path] ?? nil) ?? item.fault)
             }
         }
         for (name, spec) in wanted {
@@ -71,7 +76,9 @@ public struct VolumeKind: ResourceKind {
             return .create(fields)
         }
         if let reason = refusal(spec, observation) { return .conflict(reason: reason) }
-        guard spec.size != observation.size else { return .none }
+        guard spec.size != observation.size else {
+            return observation.fault.map { .degraded(reason: $0) } ?? .none
+        }
         let size = FieldChange("size", from: "\(ByteSize(observation.size))", to: "\(ByteSize(spec.size))")
         guard spec.size > observation.size else {
             return .unsupported(

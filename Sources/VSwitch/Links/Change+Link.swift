@@ -6,7 +6,7 @@ extension Change {
     var makesLink: Bool {
         switch self {
         case .create, .replace: true
-        case .none, .update, .delete, .orphan, .waiting, .conflict, .unsupported: false
+        case .none, .update, .delete, .orphan, .degraded, .waiting, .conflict, .unsupported: false
         }
     }
 
@@ -14,7 +14,7 @@ extension Change {
     var removesLink: Bool {
         switch self {
         case .replace, .delete: true
-        case .none, .create, .update, .orphan, .waiting, .conflict, .unsupported: false
+        case .none, .create, .update, .orphan, .degraded, .waiting, .conflict, .unsupported: false
         }
     }
 

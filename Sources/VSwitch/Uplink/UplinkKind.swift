@@ -147,7 +147,7 @@ extension UplinkKind {
                 try borrow(now, spec, marking: true, &socket)
             }
         case .delete: try giveBack(link, &socket)
-        case .none, .orphan, .waiting, .conflict, .unsupported: break
+        case .none, .orphan, .degraded, .waiting, .conflict, .unsupported: break
         }
     }
 

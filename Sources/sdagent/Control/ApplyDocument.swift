@@ -6,7 +6,7 @@ struct ApplyDocument: Codable, Hashable, Sendable {
     let changes: [ChangeDocument]
     /// Resources that were as the manifest says already.
     let unchanged: Int
-    /// What is not as the manifest says now.
+    /// What is not as the manifest says now, or does not work as it should.
     let troubles: [ResourceDocument]
     /// Kinds that could not be looked at.
     let failures: [FailureDocument]

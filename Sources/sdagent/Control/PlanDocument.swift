@@ -73,6 +73,7 @@ struct ChangeDocument: Codable, Hashable, Sendable {
         case "replace": known = .replace(reason: why, fields)
         case "delete": known = .delete
         case "orphan": known = .orphan(reason: why)
+        case "degraded": known = .degraded(reason: why)
         case "waiting": known = .waiting(reason: why)
         case "conflict": known = .conflict(reason: why)
         case "unsupported": known = .unsupported(reason: why)

@@ -9,7 +9,7 @@ struct StatusDocument: Codable, Hashable, Sendable {
     let failures: [FailureDocument]
     /// How many resources are in each state.
     let summary: [String: Int]
-    /// What `sdagent status` exits with: 0 where all is as the manifest says, else 1.
+    /// What `sdagent status` exits with: 0 where all is as the manifest says and works, else 1.
     let exitCode: Int32
 
     init(daemon: DaemonDocument?, statuses: [ResourceStatus], failures: [ObservationFailure]) {

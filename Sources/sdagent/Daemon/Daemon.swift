@@ -22,9 +22,10 @@ struct Daemon {
 
     func run() async throws {
         logger.notice("sdagent \(SDAgent.version) starts")
-        let storage = await Storage(logger: logger)
+        let wants = Wants()
+        let storage = await Storage(wants: wants, logger: logger)
         do {
-            try await run(storage)
+            try await run(storage, wants)
         } catch {
             // Stopping twice is stopping once; it is left running only where the services never began.
             await storage?.stop()
@@ -32,7 +33,7 @@ struct Daemon {
         }
     }
 
-    private func run(_ storage: Storage?) async throws {
+    private func run(_ storage: Storage?, _ wants: Wants) async throws {
         let state = try node.stateDirectory
         let kinds = Kinds.node(state, storage: storage)
         let paths = node.followedManifests
@@ -46,7 +47,6 @@ struct Daemon {
                 "the daemon has not started: the manifest has mistakes, and \(state.path) keeps no earlier one; "
                     + "mend it and see `sdagent validate`")
         }
-        let wants = Wants()
         let supervisor = Supervisor(environment: ProcessInfo.processInfo.environment)
         // They end in the reverse order: first no more requests, then no more changes, then no more I/O.
         let services: [any Service] =

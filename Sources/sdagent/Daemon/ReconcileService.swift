@@ -55,10 +55,10 @@ struct ReconcileService: Service {
             case .manifestChanged, .signal:
                 await agent.reload()
                 pace.reset()
-            case .kernelEvent, .tick:
+            case .kernelEvent, .diskEvent, .tick:
                 if want.time < began { continue }
             }
-            if want.reason == .kernelEvent, let delay = pace.delay(now: .now) {
+            if want.reason.isFrequent, let delay = pace.delay(now: .now) {
                 // What the kernel tells may be the echo of our own failing attempt: come back, but not at once.
                 try? await Task.sleep(for: min(delay, .milliseconds(250)))
                 if pace.delay(now: .now) != nil {

@@ -12,7 +12,9 @@ struct Storage: Service {
     private let loop: StorageLoop
 
     /// Nil where this kernel gives no io_uring: the network side works without.
-    init?(logger: Logger) async {
+    ///
+    /// - Parameter wants: hears when a disk begins to fail, or finds room again.
+    init?(wants: Wants, logger: Logger) async {
         do throws(Errno) {
             loop = try StorageLoop()
         } catch {
@@ -23,7 +25,7 @@ struct Storage: Service {
                 """)
             return nil
         }
-        disks = OpenDisks(on: loop, logger: logger)
+        disks = OpenDisks(on: loop, logger: logger) { wants.add(.diskEvent) }
         server = await TargetServer(on: loop, disks: disks, logger: logger)
     }
 

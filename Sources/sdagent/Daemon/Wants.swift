@@ -5,7 +5,11 @@ struct Want: Sendable {
         case manifestChanged
         case signal
         case kernelEvent
+        case diskEvent
         case tick
+
+        /// It may come again and again, by our own doing.
+        var isFrequent: Bool { self == .kernelEvent || self == .diskEvent }
     }
 
     let reason: Reason

@@ -50,6 +50,7 @@ struct ApplyText: Sendable {
         let words = counts(apply.changes.map(\.change))
         var text = ""
         if let waiting = words["waiting"] { text += " \(waiting) waiting for `sdagent run`." }
+        if let degraded = words["degraded"] { text += " \(degraded) degraded." }
         if let orphans = words["orphan"] { text += " \(orphans) kept as orphan\(orphans == 1 ? "" : "s")." }
         return text
     }

@@ -28,7 +28,7 @@ struct StatusText: Sendable {
     /// The last line: how many are in which state, and who says so.
     static func summary(_ status: StatusDocument) -> String {
         let states: [ResourceState] = [
-            .converged, .pending, .waiting, .orphan, .conflict, .unsupported, .failed, .skipped,
+            .converged, .pending, .waiting, .orphan, .degraded, .conflict, .unsupported, .failed, .skipped,
         ]
         let parts = states.compactMap { state in status.summary[state.rawValue].map { "\($0) \(state.rawValue)" } }
         let count = status.resources.count
