@@ -62,6 +62,23 @@ public enum File {
         return done
     }
 
+    /// Reads up to `count` bytes at `offset` to the beginning of `bytes`, which are as many; returns what there was.
+    public static func read(
+        _ file: borrowing Descriptor, into bytes: inout [UInt8], count: Int, at offset: UInt64
+    ) throws(Errno) -> Int {
+        var failure: Errno?
+        let got = bytes.withUnsafeMutableBytes { buffer in
+            do throws(Errno) {
+                return try read(file, into: UnsafeMutableRawBufferPointer(rebasing: buffer[..<count]), at: offset)
+            } catch {
+                failure = error
+                return 0
+            }
+        }
+        if let failure { throw failure }
+        return got
+    }
+
     /// Reads `count` bytes at `offset`; the result is shorter only where the file ends.
     public static func read(
         _ file: borrowing Descriptor, count: Int, at offset: UInt64

@@ -1,6 +1,7 @@
 import Foundation
 import ISCSI
 import Reconcile
+import Synchronization
 import Syscall
 import SystemPackage
 import TestSupport
@@ -64,6 +65,49 @@ struct ForeignFileTests {
         try Witness.must("qemu-io", "-r", "-f", "qcow2", "-c", "read -q -P 7 900T 64k", made.string)
     }
 
+    @Test(arguments: [
+        [], [0..<4096], [40 << 20..<(40 << 20) + 12345], [100..<200, 3 << 20..<5 << 20, (64 << 20) - 7..<64 << 20],
+    ])
+    func `holes are hashed as what they read as, and not read`(data: [Range<Int>]) throws {
+        let scratch = try Scratch()
+        let path = scratch.file("source.raw")
+        let file = try File.open(path, .createNew(permissions: 0o600))
+        try File.truncate(file, to: (64 << 20) + 11)
+        for range in data {
+            try File.write(file, [UInt8](repeating: 7, count: range.count), at: UInt64(range.lowerBound))
+        }
+        try File.sync(file)
+        let image = try ImageFile(path, .read)
+        let hash = try ImageImport.hash(image)
+        // What is in memory of the hole behind the first 8 MiB, before anybody else reads it.
+        let hole = (8 << 20..<16 << 20)
+        let memory = mmap(nil, hole.count, PROT_READ, MAP_SHARED, file.raw, hole.lowerBound)
+        try #require(memory != MAP_FAILED)
+        var pages = [UInt8](repeating: 0, count: hole.count / 4096)
+        try #require(mincore(memory, hole.count, &pages) == 0)
+        munmap(memory, hole.count)
+        let resident = pages.count { $0 & 1 != 0 }
+        #expect(resident == 0, "\(resident) pages of the hole were read")
+        let witness = try Witness.must("sha256sum", path.string)
+        #expect(witness.hasPrefix(hash), "\(hash)")
+    }
+
+    @Test
+    func `a source that is written while it is imported makes no image`() async throws {
+        let node = try StorageKindTests.Node()
+        let source = node.scratch.file("source.raw")
+        let file = try File.open(source, .createNew(permissions: 0o600))
+        try File.write(file, [UInt8](repeating: 1, count: 32 << 20), at: 0)
+        // A thread of its own: those of the tasks may all be busy.
+        let writer = Scribbler(source)
+        Thread.detachNewThread { writer.run() }
+        let text = "pools: { fast: }\nimages: { base: { pool: fast, source: source.raw } }"
+        let status = try await node.apply(text)
+        writer.stop()
+        #expect(status["image/base"]?.detail.contains("has changed while it was read") == true, "\(status)")
+        #expect(try await node.apply(text)["image/base"]?.state == .converged)
+    }
+
     @Test
     func `a secret is in a regular file of the agent's own user or of root`() throws {
         let scratch = try Scratch()
@@ -82,5 +126,29 @@ struct ForeignFileTests {
         try #require(chown(path, 65534, 65534) == 0)
         let fault = #expect(throws: SecretFault.self) { try SecretFile.read(user: "vm", path: path) }
         #expect(try #require(fault).description.contains("belongs to the user 65534"))
+    }
+}
+
+/// Writes to a file every millisecond.
+private final class Scribbler: Sendable {
+    private let path: FilePath
+    private let isStopped = Atomic(false)
+    private let hasEnded = DispatchSemaphore(value: 0)
+
+    init(_ path: FilePath) { self.path = path }
+
+    func run() {
+        var turn = 0
+        while !isStopped.load(ordering: .relaxed) {
+            turn += 1
+            do { try File.write(File.open(path, .readWrite), [UInt8(turn & 255)], at: 5) } catch { Issue.record(error) }
+            usleep(1000)
+        }
+        hasEnded.signal()
+    }
+
+    func stop() {
+        isStopped.store(true, ordering: .relaxed)
+        hasEnded.wait()
     }
 }

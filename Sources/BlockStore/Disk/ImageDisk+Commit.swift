@@ -153,6 +153,8 @@ extension ImageDisk {
         if commit.error != 0 { failThoseAwaitingCommit(error) }
         wake()
         if !commit.joining.isEmpty { startCommit() }
+        // The timer may have gone off while this commit ran, for changes that came after its beginning.
+        if commit.hasChanges { noteChange() }
         if !finished.isEmpty || space.hasWork || closing != nil { loop.callAtBatchEnd(self) }
     }
 

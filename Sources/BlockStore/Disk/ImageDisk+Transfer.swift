@@ -151,9 +151,10 @@ extension ImageDisk {
         switch image.install(load.table, bytes) {
         case .installed: wake()
         case .noRoom:
-            // Only changes can fill the cache for good, and a commit makes them clean.
+            // Only changes can fill the cache for good, and a commit makes them clean; one that cannot be had ends who
+            // waits for it.
             startCommit()
-            wake()
+            if let error = commit.lastError { failWaiting(for: index, error) } else { wake() }
         case .damaged(let damage):
             note(damage, in: load.layer)
             failWaiting(for: index, .ioError)

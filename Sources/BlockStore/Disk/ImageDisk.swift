@@ -140,6 +140,8 @@ final class ImageDisk: Disk {
         finished.removeFirst(count)
         if space.hasWork { returnSpace() }
         if closing != nil { continueClosing() }
+        // Space that comes back at once, with no hole to wait for, wakes operations that may end at once as well.
+        if !finished.isEmpty { loop.callAtBatchEnd(self) }
     }
 
     override func close(_ done: @escaping (Errno?) -> Void) {

@@ -28,6 +28,8 @@ public enum ImageError: Error, Equatable, Sendable {
     case unusable(reason: String)
     /// The directory that it lies in is not the pool that it should be.
     case noPool
+    /// Somebody has written to the file while it was read.
+    case changed
     /// A size that cannot be served.
     case size(UInt64, rule: String)
     /// The kernel refused.
@@ -85,6 +87,7 @@ extension ImageError: CustomStringConvertible {
         case .readOnly(let reason): "cannot be written: \(reason)"
         case .damaged(let damage): "is damaged: \(damage)"
         case .badMapping(let fault, let offset): "maps guest offset \(offset) badly: \(fault.sentence)"
+        case .changed: "has changed while it was read; wait until nobody writes it"
         case .locked: "is in use by another process or volume"
         case .backing(let file, let reason): "has the backing file '\(file)', which cannot be used: \(reason)"
         case .unusable(let reason): "cannot be used: \(reason)"

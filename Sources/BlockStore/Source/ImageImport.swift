@@ -17,7 +17,8 @@ struct ImageImport {
     func run() -> StepOutcome {
         do throws(ImageError) {
             let source = try ImageFile(spec.source, .read)
-            if let problem = try ImageImport.problem(with: source) {
+            let found = try ImageImport.status(source)
+            if let problem = ImageImport.problem(with: found) {
                 return .failed("\(spec.source) \(problem)")
             }
             let hash = try ImageImport.hash(source)
@@ -30,8 +31,8 @@ struct ImageImport {
             try PoolFile.makeDirectories(directory)
             let path = directory.appending(PoolFile.name(spec.name, .qcow2))
             switch spec.format {
-            case .raw: try copy(RawSource(source), hash, path)
-            case .qcow2: try copy(Qcow2Source(source), hash, path)
+            case .raw: try copy(RawSource(source), hash, path) { () throws(ImageError) in try check(source, found) }
+            case .qcow2: try copy(Qcow2Source(source), hash, path) { () throws(ImageError) in try check(source, found) }
             }
             return .done
         } catch {
@@ -41,33 +42,66 @@ struct ImageImport {
 
     /// Why nothing can be imported from a file, and what to do; nil if it may hold a disk. Asked before it is read:
     /// what is not a regular file may have no end.
-    private static func problem(with file: ImageFile) throws(ImageError) -> String? {
-        let status = try fileCall(.stat) { () throws(Errno) in try File.status(file.descriptor) }
+    private static func problem(with status: FileStatus) -> String? {
         guard status.kind == .file else {
             return "is not a regular file; copy the disk into a file and name that one as 'source'"
         }
         return status.length > 0 ? nil : "is empty, it holds no disk; get the file again, or correct the manifest"
     }
 
+    private static func status(_ file: ImageFile) throws(ImageError) -> FileStatus {
+        try fileCall(.stat) { () throws(Errno) in try File.status(file.descriptor) }
+    }
+
+    /// What was copied is what was hashed: nobody has written meanwhile, as far as the file system tells.
+    private func check(_ source: ImageFile, _ before: FileStatus) throws(ImageError) {
+        let now = try Self.status(source)
+        guard now.length == before.length, now.modified == before.modified else { throw .changed }
+    }
+
+    /// The SHA-256 of a file, in lower-case hexadecimal. Its holes are not read: their zeros come from memory.
     static func hash(_ file: ImageFile) throws(ImageError) -> String {
         var hash = SHA256()
+        let step = 1 << 20
+        let zeroes = [UInt8](repeating: 0, count: step)
+        var piece = [UInt8](repeating: 0, count: step)
+        let length = try file.length()
         var offset: UInt64 = 0
-        while true {
-            let bytes = try fileCall(.read) { () throws(Errno) in
-                try File.read(file.descriptor, count: 1 << 20, at: offset)
+        while offset < length {
+            let here = offset
+            let extent = try fileCall(.read) { () throws(Errno) in try File.extent(file.descriptor, at: here) }
+            let end = min(length, extent.end)
+            while offset < end {
+                let count = Int(min(UInt64(step), end - offset))
+                if extent.hasData { try fill(&piece, count, from: file, at: offset) }
+                (extent.hasData ? piece : zeroes).withUnsafeBytes { bytes in
+                    hash.update(bufferPointer: UnsafeRawBufferPointer(rebasing: bytes[..<count]))
+                }
+                offset += UInt64(count)
             }
-            if bytes.isEmpty { break }
-            hash.update(data: bytes)
-            offset += UInt64(bytes.count)
+            // Between the two questions somebody has cut the file.
+            guard offset > here else { throw .changed }
         }
         let digits = Array("0123456789abcdef")
         return String(hash.finalize().flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] })
     }
 
+    private static func fill(
+        _ piece: inout [UInt8], _ count: Int, from file: ImageFile, at offset: UInt64
+    ) throws(ImageError) {
+        let got = try fileCall(.read) { () throws(Errno) in
+            try File.read(file.descriptor, into: &piece, count: count, at: offset)
+        }
+        guard got == count else { throw .changed }
+    }
+
     /// Bytes of the largest disk that is imported: what a volume may have.
     private static let largest: UInt64 = 1 << 50
 
-    private func copy(_ source: some ClusterSource, _ hash: String, _ path: FilePath) throws(ImageError) {
+    /// - Parameter check: asked when all is copied, before the image gets its name.
+    private func copy(
+        _ source: some ClusterSource, _ hash: String, _ path: FilePath, check: () throws(ImageError) -> Void
+    ) throws(ImageError) {
         guard source.size <= Self.largest else { throw .size(source.size, rule: "at most \(Self.largest)") }
         var plan = ImageCreate.Plan(size: (source.size + 511) & ~511)
         plan.owner = ImageKind.id(spec.name).description
@@ -90,6 +124,7 @@ struct ImageImport {
                 offset += UInt64(count)
             }
             try target.finish()
+            try check()
         }
     }
 }
