@@ -1,7 +1,7 @@
 import TestSupport
 import Testing
 
-/// Linux's own initiator in a guest, on what no initiator of our own can prove: digests as its kernel computes them, and
+/// Linux's own initiator in a guest, on what no initiator of ours can prove: digests as its kernel computes them, and
 /// what it does when a LUN leads to another volume.
 @Suite(
     .enabled(
@@ -59,12 +59,13 @@ struct GuestDiskTests {
             done
             iscsiadm -m node -T \(Self.target) --login >/dev/null
             until [ -b /dev/sda ]; do sleep 0.1; done
-            cat /sys/class/iscsi_connection/connection*/header_digest /sys/class/iscsi_connection/connection*/data_digest
+            cd /sys/class/iscsi_connection && cat connection*/header_digest connection*/data_digest; cd /
             dd if=/dev/urandom of=/run/source bs=1M count=40 2>/dev/null
             for size in 512 4096 61440 262144 1048576; do
-                dd if=/run/source of=/dev/sda bs=$size oflag=direct count=$((size > 4096 ? 20 : 200)) 2>/dev/null || exit 1
+                count=$((size > 4096 ? 20 : 200))
+                dd if=/run/source of=/dev/sda bs=$size oflag=direct count=$count 2>/dev/null || exit 1
                 echo 3 >/proc/sys/vm/drop_caches
-                dd if=/dev/sda of=/run/back bs=$size iflag=direct count=$((size > 4096 ? 20 : 200)) 2>/dev/null || exit 2
+                dd if=/dev/sda of=/run/back bs=$size iflag=direct count=$count 2>/dev/null || exit 2
                 cmp -n $(stat -c %s /run/back) /run/source /run/back || exit 3
             done
             """)

@@ -3,7 +3,7 @@ public import Testing
 
 /// Runs tests on threads of their own.
 ///
-/// The threads that run tasks are as many as processors. A test that waits in a system call, for a socket or for a tool,
+/// There are as many threads that run tasks as processors. A test that waits in a system call, for a socket or a tool,
 /// would hold one of them, and with it all other tests: some peers of theirs are patient for two seconds only.
 public struct OwnThreads: SuiteTrait, TestTrait, TestScoping {
     private static let executor = Threads()

@@ -142,7 +142,7 @@ final class Connection: DiskClient {
     override func timerFired(tag: UInt32) {
         if tag == Tag.look { return lookAround() }
         guard phase == .login else { return }
-        registry.remark(onStranger: peer, "no login within \(registry.limits.loginDeadline)")
+        registry.remark(onStranger: who, "no login within \(registry.limits.loginDeadline)")
         close()
     }
 
@@ -182,7 +182,7 @@ final class Connection: DiskClient {
         guard phase != .closing else { return }
         let words = "connection closed: \(reason)"
         if phase == .login {
-            registry.remark(onStranger: peer, words)
+            registry.remark(onStranger: who, words)
         } else {
             registry.log.notice("\(who): \(words)")
         }

@@ -14,7 +14,7 @@ extension Connection {
         case .answer(let response, let text):
             enqueue(ControlPDU(kind: .login(response), data: text))
         case .refuse(let response, let reason):
-            registry.remark(onStranger: peer, "login refused: \(reason)")
+            registry.remark(onStranger: who, "login refused: \(reason)")
             phase = .leaving
             enqueue(ControlPDU(kind: .login(response), sequel: .closes))
         case .established(let response, let text, let parameters):

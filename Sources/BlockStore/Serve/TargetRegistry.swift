@@ -89,9 +89,9 @@ final class TargetRegistry {
 
     /// Tells the log of a peer that has not logged in. That may be anybody, as often as it likes: what is above ten
     /// lines in ten seconds is counted.
-    func remark(onStranger peer: SocketAddress, _ words: String) {
+    func remark(onStranger who: String, _ words: String) {
         guard let count = remarks.note(at: loop.now) else { return }
-        log.notice("\(peer): \(words)\(count > 1 ? "; \(count - 1) more such lines were left out before" : "")")
+        log.notice("\(who): \(words)\(count > 1 ? "; \(count - 1) more such lines were left out before" : "")")
     }
 
     func add(_ connection: Connection) {

@@ -26,15 +26,16 @@ extension VMKind {
         case .waiting: 1
         case .pending: 2
         case .skipped: 3
-        case .unsupported: 4
-        case .conflict: 5
-        case .failed: 6
+        case .degraded: 4
+        case .unsupported: 5
+        case .conflict: 6
+        case .failed: 7
         }
     }
 
     private static func words(_ state: ResourceState) -> String {
         switch state {
-        case .converged, .pending, .waiting, .unsupported, .skipped: "is \(state.rawValue)"
+        case .converged, .pending, .waiting, .degraded, .unsupported, .skipped: "is \(state.rawValue)"
         case .orphan: "is an orphan"
         case .conflict: "is in conflict"
         case .failed: "has failed"
