@@ -25,7 +25,7 @@ import Testing
             let peer = try #require(SocketAddress(host: "192.0.2.7", port: 3260))
             await server.loop.run { loop in
                 let registry = TargetRegistry(on: loop, log: book.logger, limits: .patient)
-                for number in 0..<1000 { registry.remark(onStranger: peer, "login refused: \(number)") }
+                for number in 0..<1000 { registry.remark(onStranger: "\(peer)", "login refused: \(number)") }
             }
             #expect(book.lines.count == 10)
             #expect(book.lines.last?.hasSuffix("192.0.2.7:3260: login refused: 9") == true)
