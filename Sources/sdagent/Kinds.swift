@@ -18,14 +18,19 @@ struct Kinds: Sendable {
 }
 
 extension Kinds {
-    /// The kinds of this node, in the network namespace of this process.
+    /// The kinds of this node.
     ///
-    /// - Parameter storage: what serves the targets; nil in a command, which serves none.
-    static func node(_ state: StateDirectory, storage: Storage? = nil) -> Kinds {
+    /// - Parameters:
+    ///   - storage: what serves the targets; nil where none are served: in a command, or without io_uring.
+    ///   - location: the network namespace; that of this process, if nothing else is said.
+    ///   - tenure: how long tables of rules are held. A command ends, and what it made is for a daemon to hold.
+    static func node(
+        _ state: StateDirectory, storage: Storage? = nil, in location: NetworkLocation = .own,
+        tenure: NFTenure = .passing
+    ) -> Kinds {
         let places = PoolPlaces(state: state.path)
-        let links = LinkListing()
-        // A command ends, and what it made is for a daemon to hold.
-        let ledger = NFLedger(in: links.location, tenure: storage == nil ? .passing : .lasting)
+        let links = LinkListing(in: location)
+        let ledger = NFLedger(in: location, tenure: tenure)
         return Kinds(
             all: [
                 PoolKind(places, disks: storage?.disks),
@@ -40,7 +45,7 @@ extension Kinds {
                 GuardKind(links: links, ledger),
                 NICKind(links: links),
                 NATKind(ledger),
-                RouterKind(),
+                RouterKind(in: location),
                 TargetKind(storage?.server),
                 VMKind(),
             ],

@@ -9,18 +9,36 @@ struct Flows: Sendable {
         let from: TestNamespace
         let to: [TestNamespace]
         let addresses: [String]
+        /// Addresses at which nothing may arrive of what is sent to another port; `SOURCE=ADDRESS` comes from a source
+        /// that is not the sender's.
+        var intrusions: [String] = []
+    }
+
+    /// What became of them.
+    struct Outcome: Sendable {
+        /// For each path a text, with a verdict at its end.
+        var reports: [String] = []
+        /// What arrived although it must not, a line for each packet.
+        var intruders: [String] = []
     }
 
     /// Runs the body beside flows that have begun to arrive.
-    ///
-    /// - Returns: what became of the flows of each path.
     static func during(
         _ paths: [Path], in directory: TemporaryDirectory, _ body: @Sendable () async throws -> Void
-    ) async throws -> [String] {
-        let servers = paths.flatMap(\.to).map(\.name)
-        return try await serve(Set(servers).sorted()[...], in: directory) {
+    ) async throws -> Outcome {
+        let servers = Set(paths.flatMap(\.to).map(\.name)).sorted()
+        let logs = servers.map { log(of: $0, directory) }
+        // Each day has its own.
+        for log in logs { try await output(of: ["rm", "-f", log]) }
+        let reports = try await serve(servers[...], in: directory) {
             try await drive(paths[...], in: directory, body)
         }
+        let told = try logs.flatMap { try text(ofFile: $0).split(separator: "\n") }
+        return Outcome(reports: reports, intruders: told.filter { $0 != "ready" }.map(String.init))
+    }
+
+    private static func log(of space: String, _ directory: TemporaryDirectory) -> String {
+        directory.file("flow-\(space)")
     }
 
     private static func serve(
@@ -28,7 +46,7 @@ struct Flows: Sendable {
         _ body: @Sendable () async throws -> [String]
     ) async throws -> [String] {
         guard let space = spaces.first else { return try await body() }
-        let log = directory.file("flow-\(space)")
+        let log = log(of: space, directory)
         let words = ["nsenter", "--net=/run/netns/\(space)", "python3", script, "serve"]
         return try await RunningCommand.with(words, log: log) { _ in
             try await begun(log)
@@ -44,14 +62,29 @@ struct Flows: Sendable {
             return []
         }
         let log = directory.file("flow-from-\(path.from.name)")
-        _ = try await output(of: ["rm", "-f", log])
+        try await output(of: ["rm", "-f", log])
         let words = path.from.inside(["python3", script, "drive"] + path.addresses)
         return try await RunningCommand.with(words, log: log) { driver in
             try await begun(log)
-            let others = try await drive(paths.dropFirst(), in: directory, body)
+            let others = try await intrude(path, in: directory) {
+                try await drive(paths.dropFirst(), in: directory, body)
+            }
             driver.signal(SIGTERM)
             guard try await driver.isGone(within: 60) else { throw Silence(log: try text(ofFile: log)) }
             return try [text(ofFile: log)] + others
+        }.value
+    }
+
+    private static func intrude(
+        _ path: Path, in directory: TemporaryDirectory, _ body: @Sendable () async throws -> [String]
+    ) async throws -> [String] {
+        guard !path.intrusions.isEmpty else { return try await body() }
+        let log = directory.file("intruder-from-\(path.from.name)")
+        try await output(of: ["rm", "-f", log])
+        let words = path.from.inside(["python3", script, "intrude"] + path.intrusions)
+        return try await RunningCommand.with(words, log: log) { _ in
+            try await begun(log)
+            return try await body()
         }.value
     }
 

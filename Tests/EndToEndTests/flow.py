@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Flows of which every packet is counted.
 
-    flow.py serve               echoes UDP and TCP on port 7000, until it is killed
+    flow.py serve               echoes UDP and TCP on port 7000, and tells of what comes to 7001
     flow.py drive ADDRESS...    talks to each address until SIGTERM, then says what became of every packet
+    flow.py intrude [SOURCE=]ADDRESS...    sends to port 7001, from an address that is not its own
 
 To each address go 1,000 datagrams a second, each with its number, and one TCP connection that is never silent. A
 datagram is lost if no answer has come within ten seconds. The measuring itself loses none: few are on their way at
@@ -20,6 +21,7 @@ import sys
 import time
 
 PORT = 7000
+FORBIDDEN = 7001
 INTERVAL = 0.001
 # So many datagrams, or bytes of a stream, may be on their way.
 WINDOW = 48
@@ -32,9 +34,11 @@ def serve():
     selector = selectors.DefaultSelector()
     datagrams = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
     listener = socket.socket(socket.AF_INET6, socket.SOCK_STREAM)
-    for one in (datagrams, listener):
+    forbidden = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+    for one, port in ((datagrams, PORT), (listener, PORT), (forbidden, FORBIDDEN)):
         one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-        one.bind(("::", PORT))
+        one.bind(("::", port))
+    selector.register(forbidden, selectors.EVENT_READ)
     datagrams.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, ROOM)
     listener.listen()
     selector.register(datagrams, selectors.EVENT_READ)
@@ -44,6 +48,9 @@ def serve():
         for key, _ in selector.select():
             if key.fileobj is datagrams:
                 echo(datagrams)
+            elif key.fileobj is forbidden:
+                _, sender = forbidden.recvfrom(2048)
+                print(f"intruder {sender[0]}", flush=True)
             elif key.fileobj is listener:
                 connection, _ = listener.accept()
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -222,6 +229,27 @@ class Stream:
         return f"{self.name}: {self.received} bytes came back, sent again {again} packets", fault, 0
 
 
+def intrude(paths):
+    sockets = []
+    for path in paths:
+        *source, address = path.split("=")
+        is_ipv4 = ipaddress.ip_address(address).version == 4
+        one = socket.socket(socket.AF_INET if is_ipv4 else socket.AF_INET6, socket.SOCK_DGRAM)
+        if source:
+            # IP_TRANSPARENT and IPV6_TRANSPARENT (linux/in.h, linux/in6.h).
+            one.setsockopt(*((socket.IPPROTO_IP, 19) if is_ipv4 else (socket.IPPROTO_IPV6, 75)), 1)
+            one.bind((source[0], 0))
+        sockets.append((one, address))
+    print("ready", flush=True)
+    while True:
+        for one, address in sockets:
+            try:
+                one.sendto(b"let me in", socket.MSG_DONTWAIT, (address, FORBIDDEN))
+            except OSError:
+                pass
+        time.sleep(INTERVAL)
+
+
 def overflows():
     """Packets that the kernel has dropped since its start because a processor's queue was full."""
     with open("/proc/net/softnet_stat") as file:
@@ -285,7 +313,4 @@ def drive(addresses):
     print("every packet came back" if not faults else "nothing to tell" if is_excused else "packets were lost")
 
 
-if sys.argv[1] == "serve":
-    serve()
-else:
-    drive(sys.argv[2:])
+{"serve": lambda _: serve(), "drive": drive, "intrude": intrude}[sys.argv[1]](sys.argv[2:])

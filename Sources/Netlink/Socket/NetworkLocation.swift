@@ -16,6 +16,14 @@ public enum NetworkLocation: Hashable, Sendable {
         }
     }
 
+    /// Opens a monitor there.
+    public func monitor(_ subject: NetlinkMonitor.Subject) throws(NetlinkError) -> NetlinkMonitor {
+        switch self {
+        case .own: return try NetlinkMonitor(subject)
+        case .namespace(let reference): return try NetlinkMonitor(subject, in: Self.open(reference))
+        }
+    }
+
     /// Runs a blocking call there: in place if it is our own namespace, else on a thread of its own.
     public func run<Value: Sendable>(_ body: @Sendable () -> Value) throws(Errno) -> Value {
         switch self {

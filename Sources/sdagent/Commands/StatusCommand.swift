@@ -37,7 +37,7 @@ struct StatusCommand: AsyncParsableCommand {
 
     /// Equal but for the time of the look.
     private static func isSame(_ old: StatusDocument, _ new: StatusDocument) -> Bool {
-        old.resources == new.resources && old.failures == new.failures && old.daemon?.pid == new.daemon?.pid
-            && old.daemon?.manifest == new.daemon?.manifest
+        old.resources == new.resources && old.rules == new.rules && old.failures == new.failures
+            && old.daemon?.pid == new.daemon?.pid && old.daemon?.manifest == new.daemon?.manifest
     }
 }

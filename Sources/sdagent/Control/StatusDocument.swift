@@ -5,6 +5,8 @@ struct StatusDocument: Codable, Hashable, Sendable {
     /// The daemon that answers; absent where the command has looked itself.
     let daemon: DaemonDocument?
     let resources: [ResourceDocument]
+    /// What keeps our nftables tables from other programs; absent where there are none, and before the first look.
+    let rules: RulesDocument?
     /// Kinds that could not be looked at.
     let failures: [FailureDocument]
     /// How many resources are in each state.
@@ -12,9 +14,13 @@ struct StatusDocument: Codable, Hashable, Sendable {
     /// What `sdagent status` exits with: 0 where all is as the manifest says and works, else 1.
     let exitCode: Int32
 
-    init(daemon: DaemonDocument?, statuses: [ResourceStatus], failures: [ObservationFailure]) {
+    init(
+        daemon: DaemonDocument?, statuses: [ResourceStatus], rules: RulesDocument? = nil,
+        failures: [ObservationFailure]
+    ) {
         self.daemon = daemon
         resources = statuses.map(ResourceDocument.init)
+        self.rules = rules
         self.failures = failures.map(FailureDocument.init)
         summary = Dictionary(statuses.map { ($0.state.rawValue, 1) }, uniquingKeysWith: +)
         let isTroubled = statuses.contains { $0.state.isTrouble } || !failures.isEmpty

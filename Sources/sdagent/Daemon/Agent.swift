@@ -20,6 +20,7 @@ actor Agent {
 
     private var statuses: [ResourceStatus] = []
     private var failures: [ObservationFailure] = []
+    private var rules: RulesDocument?
     private var looked: Date?
     /// The node was as the manifest says when it was last looked at, and the manifest is still the same.
     private var wasWell = false
@@ -141,7 +142,7 @@ actor Agent {
             manifest: ManifestDocument(
                 sources: manifest?.sources.map(\.file) ?? paths.paths, since: since.map(style.format),
                 fault: fault?.description))
-        return StatusDocument(daemon: daemon, statuses: statuses, failures: failures)
+        return StatusDocument(daemon: daemon, statuses: statuses, rules: rules, failures: failures)
     }
 
     var metrics: String {
@@ -177,6 +178,7 @@ actor Agent {
         looked = .now
         statuses = VMKind.standing(report.statuses, in: desired)
         failures = report.after.failures
+        rules = RulesDocument.look(kinds, hasDaemon: true)
         tally.count(report)
         journal.ended(report)
         return report

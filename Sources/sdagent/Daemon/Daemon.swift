@@ -1,6 +1,7 @@
 import ArgumentParser
 import FoundationEssentials
 import Logging
+import Netlink
 import ServiceLifecycle
 import UnixSignals
 
@@ -35,7 +36,7 @@ struct Daemon {
 
     private func run(_ storage: Storage?, _ wants: Wants) async throws {
         let state = try node.stateDirectory
-        let kinds = Kinds.node(state, storage: storage)
+        let kinds = Kinds.node(state, storage: storage, tenure: .lasting)
         let paths = node.followedManifests
         let agent = Agent(kinds: kinds, paths: paths, state: state, network: network, logger: logger)
         // Initiators come back to the numbers that they know from the daemon before.

@@ -14,8 +14,9 @@ struct KernelEvents: Service {
     /// Several changes that come together make one look.
     private static let debounce = Duration.milliseconds(50)
 
-    init(wants: Wants, logger: Logger) throws {
-        monitors = try Monitors()
+    /// Listens in a network namespace: that of this process, if nothing else is said.
+    init(in location: NetworkLocation = .own, wants: Wants, logger: Logger) throws {
+        monitors = try Monitors(location)
         self.wants = wants
         self.logger = logger
     }
@@ -65,9 +66,9 @@ private final class Monitors: Sendable {
     private let nftables: NetlinkMonitor
     let wake: EventFD
 
-    init() throws {
-        routing = try NetlinkMonitor(.routing)
-        nftables = try NetlinkMonitor(.nftables)
+    init(_ location: NetworkLocation) throws {
+        routing = try location.monitor(.routing)
+        nftables = try location.monitor(.nftables)
         do throws(Errno) {
             wake = try EventFD()
         } catch {

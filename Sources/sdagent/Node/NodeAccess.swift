@@ -63,7 +63,9 @@ struct NodeAccess {
             try warnOfDeafDaemon()
             let plan = await Reconciler(kinds: kinds.all).plan(manifest.desired)
             let statuses = VMKind.standing(plan.changes.map { ResourceStatus($0) }, in: manifest.desired)
-            return StatusDocument(daemon: nil, statuses: statuses, failures: plan.failures)
+            let hasDaemon = try NetworkClaim.holder(of: .run) != nil
+            let rules = RulesDocument.look(kinds, hasDaemon: hasDaemon)
+            return StatusDocument(daemon: nil, statuses: statuses, rules: rules, failures: plan.failures)
         }
     }
 

@@ -10,8 +10,14 @@ struct StatusText: Sendable {
             lines.append("! A newer manifest was not taken over; the last good one is kept:")
             lines += fault.split(separator: "\n").map { "  \($0)" } + [""]
         }
+        if let rules = status.rules { lines.append("Rules: \(Self.words(rules)).") }
         lines.append(Self.summary(status))
         return lines.joined(separator: "\n") + "\n"
+    }
+
+    /// The detail begins with the word itself where that tells who: "owned by the daemon".
+    private static func words(_ rules: RulesDocument) -> String {
+        rules.detail.hasPrefix(rules.protection) ? rules.detail : "\(rules.protection): \(rules.detail)"
     }
 
     private func table(_ resources: [ResourceDocument]) -> [String] {
