@@ -107,7 +107,9 @@ let package = Package(
         .testTarget(name: "ReconcileTests", dependencies: ["Reconcile", "Manifest"], swiftSettings: settings),
         .testTarget(
             name: "VSwitchTests",
-            dependencies: ["VSwitch", "Netlink", "Rules", "Reconcile", "Manifest", "Syscall", "TestSupport"],
+            dependencies: [
+                "VSwitch", "VRouter", "Netlink", "Rules", "Reconcile", "Manifest", "Syscall", "TestSupport",
+            ],
             exclude: ["Guard/frames.py", "Group/peer.py"],
             swiftSettings: settings),
         .testTarget(

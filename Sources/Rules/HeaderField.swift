@@ -28,6 +28,7 @@ public struct HeaderField: Hashable, Sendable {
 /// IEEE 802.3. The type is that of the frame, not `meta protocol`: the kernel takes a tag off before that, and puts it
 /// back here.
 extension HeaderField {
+    public static let etherDestination = HeaderField(.link, offset: 0, length: 6)
     public static let etherSource = HeaderField(.link, offset: 6, length: 6)
     public static let etherType = HeaderField(.link, offset: 12, length: 2)
 }

@@ -67,7 +67,7 @@ extension Kinds {
                 OverlayKind.resolution(subnets: RouterKind.subnets),
                 NICKind.resolution(subnets: RouterKind.subnets),
                 GuardKind.derivation,
-                StateKind.derivation,
+                StateKind.derivation(joined: RouterKind.joinedSwitches),
                 RouterChecks.derivation(claims: nicAddresses),
                 RouterKind.resolution(bridges: bridgeAddresses),
                 NATKind.derivation,

@@ -83,6 +83,11 @@ public struct RouterKind: ResourceKind {
         }
     }
 
+    /// For each router the switches that it is on: packets pass between them.
+    public static func joinedSwitches(in desired: Desired) -> [[String]] {
+        desired.specs(of: Self.self).values.map { $0.interfaces.map(\.switchName) }
+    }
+
     /// The subnets that routers have on each switch, with the routers' own addresses: for NICs that need a prefix
     /// length or a gateway.
     public static func subnets(in desired: Desired) -> [String: [IPPrefix]] {

@@ -24,6 +24,10 @@ enum PolicyChains {
         return chains
     }
 
+    /// Behind the guard (-300), before conntrack of the bridge (-200).
+    static let zones = NFChain(
+        "zones", hook: NFChain.Hook(.filter, .prerouting, priority: -250), rules: ZoneRules.incoming)
+
     private static func dispatch(_ direction: Direction) -> NFChain {
         let isEgress = direction == .egress
         return NFChain(

@@ -16,7 +16,7 @@ enum PolicyTable {
     ///
     /// - Parameter shutting: ports that neither send nor receive.
     static func compile(
-        _ nics: some Sequence<NICSpec>, _ policy: Policy, shutting: Set<InterfaceName> = []
+        _ nics: some Collection<NICSpec>, _ policy: Policy, shutting: Set<InterfaceName> = []
     ) -> (sets: [NFSet], chains: [NFChain]) {
         var from = NFSet(dispatch(.egress), key: [.interfaceName], target: .verdict)
         var to = NFSet(dispatch(.ingress), key: [.interfaceName], target: .verdict)
@@ -30,6 +30,8 @@ enum PolicyTable {
             members.add(nic)
         }
         guard !policies.isEmpty || !shutting.isEmpty else { return ([], []) }
+        let zoned = policy.zoneRules(nics)
+        let isZoned = !zoned.map.elements.isEmpty
         for port in shutting {
             let key = NFKey(.interface(port))
             from.elements[key] = .verdict(.drop)
@@ -39,8 +41,9 @@ enum PolicyTable {
         let used = Set(policies.flatMap(\.self))
         let asked = policy.groups.values.filter { used.contains($0.name) }.sorted { $0.name < $1.name }
         return (
-            [from, to] + members.sets(named: asked) + addressSets(named: asked, policy.sets),
-            PolicyChains.compile(asked, policies: policies, policy.state)
+            [from, to] + members.sets(named: asked) + addressSets(named: asked, policy.sets)
+                + (isZoned ? [zoned.map, zoned.own] : []),
+            PolicyChains.compile(asked, policies: policies, policy.state) + (isZoned ? [PolicyChains.zones] : [])
         )
     }
 

@@ -2,8 +2,9 @@ public import Netlink
 public import Reconcile
 public import Rules
 
-/// What conntrack knows of the packets of our switches, for chains of the bridge family: on kernels whose bridges have
-/// no conntrack of their own, and only where NICs have groups.
+/// What conntrack knows of the packets of our switches: a zone for the flows of each on which NICs have groups or
+/// routers are; and, on kernels whose bridges have no conntrack of their own, what it says of what NICs with groups send
+/// and get, for chains of the bridge family.
 public struct StateKind: TableKind {
     public typealias Subject = SwitchKind
 
@@ -21,24 +22,39 @@ public struct StateKind: TableKind {
     }
 
     public static func compile(_ subjects: [String: SwitchSpec], _ desired: Desired) -> NFTable {
-        StateTable.compile(subjects.values.filter(\.isTracked))
+        StateTable.compile(subjects.values.filter { $0.zone != nil })
     }
 
-    /// Lets conntrack see the switches whose NICs have groups, and adds the table that tells what it saw. It comes
-    /// after the guard's, which then stands on this one.
-    public static let derivation = Derivation { desired, _ in
-        let closed = desired.specs(of: NICKind.self).values.filter { !$0.groups.isEmpty }
-        guard !closed.isEmpty, Policy(desired).state == .mark else { return }
-        let switches = desired.specs(of: SwitchKind.self)
-        for name in Set(closed.map(\.switchName)) {
-            guard var spec = switches[name] else { continue }
-            spec.isTracked = true
-            let id = SwitchKind.id(name)
-            desired.add(
-                SwitchKind.self, name, spec, references: desired.references(of: id), at: desired.position(of: id))
+    /// Gives zones to the switches whose flows conntrack is asked about, lets it see those whose NICs have groups, and
+    /// adds the table that does so. It comes after the guard's, which then stands on this one.
+    ///
+    /// - Parameter joined: for each router the switches that it is on.
+    public static func derivation(
+        joined: @escaping @Sendable (Desired) -> [[String]] = { _ in [] }
+    ) -> Derivation {
+        Derivation { desired, _ in
+            let closed = Set(desired.specs(of: NICKind.self).values.filter { !$0.groups.isEmpty }.map(\.switchName))
+            let routers = joined(desired)
+            let names = closed.union(routers.joined())
+            let switches = desired.specs(of: SwitchKind.self)
+            let zones = SwitchZones(switches.keys)
+            let isLent = !closed.isEmpty && Policy(desired).state == .mark
+            var isAny = false
+            for name in names {
+                guard var spec = switches[name] else { continue }
+                spec.isTracked = isLent && closed.contains(name)
+                spec.zone = zones[name]
+                for router in routers where router.contains(name) { spec.joined.formUnion(router) }
+                let id = SwitchKind.id(name)
+                desired.add(
+                    SwitchKind.self, name, spec, references: desired.references(of: id), at: desired.position(of: id))
+                isAny = true
+            }
+            guard isAny else { return }
+            desired.add(StateKind.self, resourceName, compile(desired.specs(of: SwitchKind.self), desired))
+            guard !closed.isEmpty else { return }
+            desired.addReference(from: GuardKind.id(GuardKind.resourceName), to: id(resourceName))
         }
-        desired.add(StateKind.self, resourceName, compile(desired.specs(of: SwitchKind.self), desired))
-        desired.addReference(from: GuardKind.id(GuardKind.resourceName), to: id(resourceName))
     }
 
     public func adjusted(
@@ -46,7 +62,7 @@ public struct StateKind: TableKind {
     ) throws(NetlinkError) -> NFTable? { wanted }
 
     public func fields(from seen: NFTable?, to wanted: NFTable?, _ change: NFTableChange) -> [FieldChange] {
-        let count = wanted?.sets[StateTable.switches]?.elements.count ?? 0
+        let count = wanted?.sets[ZoneRules.zones]?.elements.count ?? 0
         return switch change {
         case .none, .delete: []
         case .create: [FieldChange("switches", to: "\(count)")]

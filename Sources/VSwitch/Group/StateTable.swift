@@ -1,9 +1,12 @@
 internal import Netlink
 internal import Rules
 
-/// What br_netfilter's conntrack says of a packet, written into its mark for the chains of the bridge family.
+/// What conntrack knows of the packets of our switches: a zone for each switch on which somebody asks, and what
+/// br_netfilter's conntrack says of a packet, written into its mark for the chains of the bridge family.
 ///
-///     switches   bridge    those whose NICs have groups: no other packet's mark is touched
+///     zones      bridge -> zone    those whose NICs have groups, or on which routers are
+///     stations   bridge . MAC      the addresses of those bridges
+///     switches   bridge            those whose packets are marked: no other packet's mark is touched
 ///
 /// The agent uses the bits of `mask` and no others.
 enum StateTable {
@@ -22,14 +25,29 @@ enum StateTable {
 
     static func compile(_ specs: some Sequence<SwitchSpec>) -> NFTable {
         var bridges = NFSet(switches, key: [.interfaceName])
-        for spec in specs { bridges.insert(NFKey(.interface(spec.bridge))) }
-        return NFTable(
-            family: family, name: name, comment: comment, sets: [bridges],
-            chains: [
+        var zoned = ZoneRules()
+        for spec in specs {
+            if spec.isTracked { bridges.insert(NFKey(.interface(spec.bridge))) }
+            if let zone = spec.zone { zoned.add(spec.bridge, zone: zone, bridge: spec.mac) }
+        }
+        var sets = [zoned.map, zoned.own]
+        var chains = [
+            // NF_IP_PRI_RAW.
+            NFChain(
+                "zones-in", hook: NFChain.Hook(.filter, .prerouting, priority: -300), rules: ZoneRules.incoming),
+            NFChain("zones-out", hook: NFChain.Hook(.filter, .output, priority: -300), rules: ZoneRules.outgoing),
+        ]
+        if !bridges.elements.isEmpty {
+            sets.append(bridges)
+            chains += [
                 chain("prerouting", .prerouting, Match.cameIn(bySet: switches)),
+                // What a router brings from elsewhere came in by an interface that need not be in the set.
+                chain("forward", .forward, Match.leaves(bySet: switches)),
                 // What the node itself sends to a NIC passes no prerouting: a router's answers, say.
                 chain("output", .output, Match.leaves(bySet: switches)),
-            ])
+            ]
+        }
+        return NFTable(family: family, name: name, comment: comment, sets: sets, chains: chains)
     }
 
     /// Behind conntrack (-200), before everything that judges.

@@ -14,6 +14,10 @@ public struct SwitchSpec: Hashable, Sendable {
     /// Whether br_netfilter shows its frames to conntrack: where NICs have groups, and bridges have no conntrack of
     /// their own.
     public var isTracked = false
+    /// The conntrack zone of its flows; nil where nobody asks conntrack about them.
+    public var zone: UInt16?
+    /// The switches to which routers lead from it, itself included; empty where no router is on it.
+    public var joined: Set<String> = []
 
     /// A switch with these properties.
     public init(name: String, mtu: UInt32 = 1500, uplinks: [InterfaceName] = [], local: IPAddress? = nil) {

@@ -3,6 +3,7 @@ import Netlink
 import Reconcile
 import Rules
 import TestSupport
+import VRouter
 @testable import VSwitch
 
 /// A node with one switch and a namespace for each of its NICs, in which a server answers on some ports.
@@ -13,9 +14,10 @@ struct Town: Sendable {
         let how: String
         let to: String
         let port: UInt16
+        var source: UInt16?
         let isAnswered: Bool
 
-        var line: String { "\(how) \(to) \(port)" }
+        var line: String { "\(how) \(to) \(port)" + (source.map { " \($0)" } ?? "") }
         var description: String { "\(from) \(how) \(to) \(port)" }
     }
 
@@ -66,7 +68,7 @@ struct Town: Sendable {
         let ledger = NFLedger(in: links.location, tenure: .passing)
         reconciler = Reconciler(kinds: [
             SwitchKind(links: links), GroupKind(), AddressSetKind(), StateKind(ledger),
-            GuardKind(links: links, ledger), NICKind(links: links),
+            GuardKind(links: links, ledger), NICKind(links: links), NATKind(ledger), RouterKind(in: links.location),
         ])
     }
 
@@ -82,11 +84,17 @@ struct Town: Sendable {
         let text = guests.reduce(text) { $0.replacing("@\($1.key) ", with: "\($1.value.name) ") }
         let links = LinkListing()
         let loader = DesiredLoader(
-            sections: [SwitchKind.section, AddressSetKind.section, GroupKind.section, Self.machines],
-            derivations: [NICKind.resolution(), GuardKind.derivation, StateKind.derivation],
+            sections: [
+                SwitchKind.section, AddressSetKind.section, GroupKind.section, RouterSection.section, Self.machines,
+            ],
+            derivations: [
+                NICKind.resolution(subnets: RouterKind.subnets), GuardKind.derivation,
+                StateKind.derivation(joined: RouterKind.joinedSwitches),
+                RouterKind.resolution { $0.specs(of: SwitchKind.self).mapValues(\.mac) }, NATKind.derivation,
+            ],
             kinds: [
                 SwitchKind(links: links), AddressSetKind(), GroupKind(), GuardKind(links: links), NICKind(links: links),
-                StateKind(NFLedger(tenure: .passing)),
+                StateKind(NFLedger(tenure: .passing)), NATKind(), RouterKind(),
             ])
         let diagnostics = Diagnostics()
         let desired = loader.load([Source(file: "node.yaml", directory: "/", text: text)], diagnostics)

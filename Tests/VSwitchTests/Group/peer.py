@@ -1,8 +1,8 @@
 """The ends of conversations, for tests of who may talk to whom.
 
     peer.py serve PORT...   answers on these ports, TCP and UDP, IPv4 and IPv6, until it is ended; says "ready" first
-    peer.py ask             reads lines `tcp|udp ADDRESS PORT` or `icmp ADDRESS 0`, tries all at once, and prints each
-                            with "yes" or "no", in their order
+    peer.py ask             reads lines `tcp|udp ADDRESS PORT [SOURCE PORT]` or `icmp ADDRESS 0`, tries all at once, and
+                            prints each with "yes" or "no", in their order
 """
 
 import asyncio
@@ -54,34 +54,48 @@ class Question(asyncio.DatagramProtocol):
             self.answered.set_exception(error)
 
 
-async def tcp(address, port):
-    reader, writer = await asyncio.open_connection(address, port)
+async def connected(kind, address, port, source):
+    end = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, kind)
+    end.setblocking(False)
+    if ":" in address:
+        # Else it would take the source port of IPv4 too.
+        end.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    if source:
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        end.bind(("", source))
+    await asyncio.get_running_loop().sock_connect(end, (address, port))
+    return end
+
+
+async def tcp(address, port, source):
+    reader, writer = await asyncio.open_connection(sock=await connected(socket.SOCK_STREAM, address, port, source))
     writer.write(b"hello")
     answered = await reader.readexactly(5)
     writer.close()
     return answered == b"hello"
 
 
-async def udp(address, port):
+async def udp(address, port, source):
     transport, question = await asyncio.get_running_loop().create_datagram_endpoint(
-        Question, remote_addr=(address, port))
+        Question, sock=await connected(socket.SOCK_DGRAM, address, port, source))
     try:
         return await question.answered == b"hello"
     finally:
         transport.close()
 
 
-async def icmp(address, _):
+async def icmp(address, *_):
     ping = await asyncio.create_subprocess_exec(
         "ping", "-c", "1", "-W", "1", address, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL)
     return await ping.wait() == 0
 
 
 async def ask(line):
-    how, address, port = line.split()
+    how, address, port, *source = line.split()
+    source = int(source[0]) if source else 0
     patience = PATIENCE if how != "icmp" else PATIENCE + 1
     try:
-        return await asyncio.wait_for({"tcp": tcp, "udp": udp, "icmp": icmp}[how](address, int(port)), patience)
+        return await asyncio.wait_for({"tcp": tcp, "udp": udp, "icmp": icmp}[how](address, int(port), source), patience)
     except (OSError, asyncio.TimeoutError, asyncio.IncompleteReadError):
         return False
 

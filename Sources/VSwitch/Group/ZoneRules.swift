@@ -1,0 +1,47 @@
+internal import Netlink
+internal import Rules
+
+/// How a packet gets the conntrack zone of its switch.
+///
+///     zones      interface -> zone    by which conntrack tells the flows of one switch from those of others
+///     stations   interface . MAC      the addresses under which a switch's own bridge takes frames in: for a router
+///
+/// A frame from neighbour to neighbour is looked for in the zone both ways. One for a router is so only as who opens a
+/// flow: the answers come in by another switch, or have a translated address, and are found without a zone.
+struct ZoneRules {
+    static let zones = "zones"
+    static let stations = "stations"
+
+    private(set) var map = NFSet(zones, key: [.interfaceName], target: .value([.integer]))
+    private(set) var own = NFSet(stations, key: [.interfaceName, .etherAddress])
+
+    /// Puts what comes in by an interface into a zone.
+    ///
+    /// - Parameter bridge: the hardware address of the bridge behind it.
+    mutating func add(_ interface: InterfaceName, zone: UInt16, bridge: MACAddress) {
+        map.elements[NFKey(.interface(interface))] = .value(NFKey(.zone(zone)))
+        own.insert(NFKey(.interface(interface), .mac(bridge)))
+    }
+
+    /// For a chain before conntrack (-200).
+    static let incoming: [NFRule] = [
+        NFRule(
+            [
+                .meta(.inputInterface, into: 0), HeaderField.etherDestination.load(into: 4),
+                .lookup(0, set: stations, isInverted: false), .map(0, set: zones, into: 0),
+                .setConntrack(.zone, .original, from: 0), .verdict(.accept),
+            ], comment: "for a router"),
+        NFRule(
+            [.meta(.inputInterface, into: 0), .map(0, set: zones, into: 0), .setConntrack(.zone, from: 0)],
+            comment: "for a neighbour"),
+    ]
+
+    /// The same for what the node itself sends: its routers' answers, and what it opens.
+    static let outgoing: [NFRule] = [
+        NFRule(
+            [
+                .meta(.outputInterface, into: 0), .map(0, set: zones, into: 0),
+                .setConntrack(.zone, .original, from: 0),
+            ], comment: "from this node")
+    ]
+}
