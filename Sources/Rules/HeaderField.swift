@@ -57,6 +57,8 @@ extension HeaderField {
 extension HeaderField {
     public static let sourcePort = HeaderField(.transport, offset: 0, length: 2)
     public static let destinationPort = HeaderField(.transport, offset: 2, length: 2)
+    /// CWR, ECE, URG, ACK, PSH, RST, SYN and FIN, from the highest bit to the lowest.
+    public static let tcpFlags = HeaderField(.transport, offset: 13, length: 1)
     public static let icmpType = HeaderField(.transport, offset: 0, length: 1)
     public static let neighbourTarget = HeaderField(.transport, offset: 8, length: 16)
 }

@@ -105,11 +105,18 @@ extension TableKind {
                 try owned.change(from: sight, to: wanted)
                 return .done
             } catch {
-                switch error {
-                case .generationChanged, .unsteady: return .stale("\(error)")
-                case .netlink, .held: return .failed("\(error)")
-                }
+                return StepOutcome(error)
             }
+        }
+    }
+}
+
+extension StepOutcome {
+    /// What came of a step that ended with this error.
+    public init(_ error: NFError) {
+        switch error {
+        case .generationChanged, .unsteady: self = .stale("\(error)")
+        case .netlink, .held: self = .failed("\(error)")
         }
     }
 }

@@ -137,4 +137,39 @@ struct ConntrackTests {
             #expect(!left.isEmpty && left.allSatisfy { $0.originalZone == 0 }, "\(left)")
         }
     }
+
+    @Test func `a few are picked, and a connection met in the middle is known as such`() async throws {
+        try await withPair { near, far in
+            try await Self.track(near, "ct state new accept")
+            try await TemporaryDirectory.with { directory in
+                let server = far.inside(["socat", "TCP6-LISTEN:7000,fork,reuseaddr,ipv6only=0", "EXEC:cat"])
+                _ = try await RunningCommand.with(server, log: directory.file("server")) { _ in
+                    let talk = "while :; do echo hello; sleep 0.1; done | socat - TCP:$1:7000"
+                    let ends = ["10.9.0.2", "[fd09::2]"].map { near.inside(["sh", "-c", talk, "sh", $0]) }
+                    _ = try await RunningCommand.with(ends[0], log: directory.file("first")) { _ in
+                        _ = try await RunningCommand.with(ends[1], log: directory.file("second")) { _ in
+                            func talking() throws -> [ConntrackEntry] {
+                                var socket = try NetworkLocation.namespace(near.name).socket(.netfilter)
+                                return try socket.conntrack {
+                                    $0.original.transport == 6 && $0.status.contains(.assured)
+                                }
+                            }
+                            #expect(try await eventually(within: 20) { try talking().count == 2 })
+                            let first = try talking()
+                            #expect(first.allSatisfy { !$0.isPickedUp })
+                            var socket = try NetworkLocation.namespace(near.name).socket(.netfilter)
+                            #expect(try socket.conntrack(atMost: 1).count == 1)
+                            #expect(try socket.conntrack(atMost: 1) { $0.id == first[1].id } == [first[1]])
+                            #expect(try socket.forget(first).isEmpty)
+                            let isBack = try await eventually(within: 20) {
+                                try talking().filter { $0.isPickedUp && !first.map(\.id).contains($0.id) }.count == 2
+                            }
+                            let second = try talking()
+                            #expect(isBack, "\(second)")
+                        }
+                    }
+                }
+            }
+        }
+    }
 }

@@ -12,10 +12,13 @@ public struct ConntrackEntry: Hashable, Sendable {
     public let id: UInt32
     /// Seconds until it is forgotten if nothing comes; 0 where the kernel does not say.
     public let timeout: UInt32
+    /// Whether conntrack met it in the middle, a TCP connection whose beginning it has not seen: who opened it is then
+    /// a guess.
+    public let isPickedUp: Bool
 
     public init(
         original: ConntrackTuple, reply: ConntrackTuple, zone: UInt16 = 0, mark: UInt32 = 0,
-        status: ConntrackStatus = [], id: UInt32 = 0, timeout: UInt32 = 0
+        status: ConntrackStatus = [], id: UInt32 = 0, timeout: UInt32 = 0, isPickedUp: Bool = false
     ) {
         self.original = original
         self.reply = reply
@@ -24,6 +27,7 @@ public struct ConntrackEntry: Hashable, Sendable {
         self.status = status
         self.id = id
         self.timeout = timeout
+        self.isPickedUp = isPickedUp
     }
 
     /// The zone in which packets of who opened it are looked for.

@@ -11,6 +11,7 @@ extension ConntrackEntry {
         var status: UInt32 = 0
         var id: UInt32 = 0
         var timeout: UInt32 = 0
+        var isPickedUp = false
         for attribute in message.attributes(after: nfgenmsg.self) {
             switch attribute.type {
             case Int(CTA_TUPLE_ORIG.rawValue): original = ConntrackTuple(attribute)
@@ -20,13 +21,27 @@ extension ConntrackEntry {
             case Int(CTA_STATUS.rawValue): status = attribute.bigEndian() ?? 0
             case Int(CTA_ID.rawValue): id = attribute.bigEndian() ?? 0
             case Int(CTA_TIMEOUT.rawValue): timeout = attribute.bigEndian() ?? 0
+            case Int(CTA_PROTOINFO.rawValue): isPickedUp = Self.isPickedUp(attribute)
             default: break
             }
         }
         guard let original, let reply else { return nil }
         self.init(
             original: original, reply: reply, zone: zone, mark: mark, status: ConntrackStatus(rawValue: status), id: id,
-            timeout: timeout)
+            timeout: timeout, isPickedUp: isPickedUp)
+    }
+
+    /// Of a connection that it has not seen from its beginning, the kernel knows no window scale, and takes any window
+    /// (net/netfilter/nf_conntrack_proto_tcp.c, tcp_new): IP_CT_TCP_FLAG_BE_LIBERAL of nf_conntrack_tcp.h. The first of
+    /// the two bytes of nf_ct_tcp_flags has the flags.
+    private static func isPickedUp(_ information: Attribute) -> Bool {
+        for part in information.nested where part.type == Int(CTA_PROTOINFO_TCP.rawValue) {
+            for field in part.nested where field.type == Int(CTA_PROTOINFO_TCP_FLAGS_ORIGINAL.rawValue) {
+                let flags: UInt16? = field.bigEndian()
+                return (flags ?? 0) >> 8 & 0x08 != 0
+            }
+        }
+        return false
     }
 }
 

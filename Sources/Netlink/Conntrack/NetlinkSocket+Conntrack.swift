@@ -1,13 +1,23 @@
 extension NetlinkSocket {
     /// The flows that the filter means, of a socket of the netfilter family.
-    public mutating func conntrack(_ filter: ConntrackFilter = ConntrackFilter()) throws(NetlinkError)
-        -> [ConntrackEntry]
-    {
+    ///
+    /// - Parameters:
+    ///   - limit: no more are kept; there may be hundreds of thousands.
+    ///   - isWanted: picks among them. What it does not pick is not kept.
+    public mutating func conntrack(
+        _ filter: ConntrackFilter = ConntrackFilter(), atMost limit: Int = .max,
+        where isWanted: (ConntrackEntry) -> Bool = { _ in true }
+    ) throws(NetlinkError) -> [ConntrackEntry] {
         var request = MessageWriter()
         request.listConntrack(filter)
+        var count = 0
         return try dump(request) { message in
             // A kernel that does not know a part of the filter answers with more.
-            ConntrackEntry(message).flatMap { filter.matches($0) ? $0 : nil }
+            guard count < limit, let entry = ConntrackEntry(message), filter.matches(entry), isWanted(entry) else {
+                return nil
+            }
+            count += 1
+            return entry
         }
     }
 

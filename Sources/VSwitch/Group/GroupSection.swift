@@ -10,9 +10,11 @@ extension GroupKind {
         var reader = GroupReader(group: entry.name)
         let ingress = reader.read("ingress", .ingress, &fields)
         let egress = reader.read("egress", .egress, &fields)
+        let liveFlows = LiveFlows.read(&fields)
         fields.finish()
         desired.add(
-            GroupKind.self, entry.name, GroupSpec(name: entry.name, ingress: ingress, egress: egress),
+            GroupKind.self, entry.name,
+            GroupSpec(name: entry.name, ingress: ingress, egress: egress, liveFlows: liveFlows),
             references: reader.references, at: entry.entry.keyPosition)
     }
 }

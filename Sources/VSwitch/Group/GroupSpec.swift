@@ -10,12 +10,17 @@ public struct GroupSpec: Hashable, Sendable {
     public var ingress: [GroupRule]
     /// What a member may send.
     public var egress: [GroupRule]
+    /// What becomes of flows that it no longer allows.
+    public var liveFlows: LiveFlows
 
     /// A group with these rules.
-    public init(name: String, ingress: [GroupRule] = [], egress: [GroupRule] = []) {
+    public init(
+        name: String, ingress: [GroupRule] = [], egress: [GroupRule] = [], liveFlows: LiveFlows = .reevaluate
+    ) {
         self.name = name
         self.ingress = ingress
         self.egress = egress
+        self.liveFlows = liveFlows
     }
 
     /// The rules of one direction.

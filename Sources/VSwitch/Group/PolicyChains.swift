@@ -76,6 +76,15 @@ enum PolicyChains {
             rules: [
                 NFRule(has(bits.belongs) + [.verdict(.accept)], comment: "established or related"),
                 NFRule(has(bits.invalid) + [.counter, .verdict(.drop)], comment: "no part of any connection"),
+                // Conntrack takes one for new. What a server sends on a connection that was forgotten since its rule is
+                // gone would open it again, and be answered.
+                NFRule(
+                    Match.layer4(6) + [
+                        // Of FIN, SYN, RST and ACK, SYN alone begins a connection (RFC 9293, 3.5).
+                        HeaderField.tcpFlags.load(into: 0), .mask(0, [0x17]), .compare(0, .notEqual, [0x02]),
+                        .counter, .verdict(.drop),
+                    ],
+                    comment: "the middle of a connection"),
             ])
     }
 

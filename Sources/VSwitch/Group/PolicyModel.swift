@@ -24,6 +24,7 @@ struct PolicyModel: Sendable {
 
     private struct Member: Sendable {
         let name: String
+        let switchName: String
         let groups: [String]
     }
 
@@ -33,12 +34,19 @@ struct PolicyModel: Sendable {
     private var members: [IPAddress: [Member]] = [:]
     private var addresses: [String: Set<IPAddress>] = [:]
 
-    init(_ nics: some Sequence<NICSpec>, groups: [String: GroupSpec], sets: [String: AddressSetSpec]) {
+    /// - Parameter judged: the NICs whose rules are asked, by their resource names; nil for all. The others count as
+    ///   who is at the other end.
+    init(
+        _ nics: some Sequence<NICSpec>, groups: [String: GroupSpec], sets: [String: AddressSetSpec],
+        judged: Set<String>? = nil
+    ) {
         self.groups = groups
         self.sets = sets
         for nic in nics where !nic.groups.isEmpty {
+            let isJudged = judged?.contains(nic.resourceName) ?? true
+            let member = Member(name: nic.resourceName, switchName: nic.switchName, groups: nic.groups)
             for address in nic.addresses.map(\.address) {
-                members[address, default: []].append(Member(name: nic.resourceName, groups: nic.groups))
+                if isJudged { members[address, default: []].append(member) }
                 for group in nic.groups { addresses[group, default: []].insert(address) }
             }
         }
@@ -46,14 +54,16 @@ struct PolicyModel: Sendable {
 
     /// Who forbids the flow; nil where everybody concerned allows it, or nobody is concerned.
     ///
-    /// Where two NICs have one address, on switches of their own, a flow is forbidden if it would be for either: it
-    /// only has to be opened again.
-    func denial(of flow: Flow) -> Denial? {
-        for member in members[flow.source] ?? [] where !allows(member, .egress, flow) {
-            return Denial(nic: member.name, direction: .egress)
-        }
-        for member in members[flow.destination] ?? [] where !allows(member, .ingress, flow) {
-            return Denial(nic: member.name, direction: .ingress)
+    /// Where two NICs have one address, on switches of their own, a flow is forbidden if it would be for either.
+    func denial(of flow: Flow) -> Denial? { denial(of: flow, .egress) ?? denial(of: flow, .ingress) }
+
+    /// Who forbids the flow at one of its ends: who sends it, or who gets it.
+    ///
+    /// - Parameter switchName: the switch that this end is on; nil for any.
+    func denial(of flow: Flow, _ direction: Direction, on switchName: String? = nil) -> Denial? {
+        for member in members[direction == .egress ? flow.source : flow.destination] ?? [] {
+            if let switchName, switchName != member.switchName { continue }
+            if !allows(member, direction, flow) { return Denial(nic: member.name, direction: direction) }
         }
         return nil
     }

@@ -3,8 +3,8 @@ public import Reconcile
 public import Rules
 
 /// What conntrack knows of the packets of our switches: a zone for the flows of each on which NICs have groups or
-/// routers are; and, on kernels whose bridges have no conntrack of their own, what it says of what NICs with groups send
-/// and get, for chains of the bridge family.
+/// routers are; and, on kernels whose bridges have no conntrack of their own, what it says of the packets of NICs with
+/// groups, for chains of the bridge family.
 public struct StateKind: TableKind {
     public typealias Subject = SwitchKind
 

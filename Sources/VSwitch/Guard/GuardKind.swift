@@ -59,7 +59,7 @@ public struct GuardKind: TableKind {
         case .none, .delete: []
         case .create: [FieldChange("ports", to: "\(wanted?.sets["ports"]?.elements.count ?? 0)")]
         case .replace: [FieldChange("rules", from: "changed", to: "as compiled")]
-        case .update(let update): update.summary.map { FieldChange($0.subject, to: $0.change) }
+        case .update(let update): update.summary.map { PolicyNarrowing.field($0.subject, to: $0.change) }
         }
     }
 }

@@ -29,7 +29,7 @@ struct GroupManifestTests {
             switches: { blue: {} }
             addressSets: { office: [192.0.2.0/24, "2001:db8::/32", 198.51.100.7, 192.0.2.0/24] }
             groups:
-              admin: {}
+              admin: { liveFlows: keep }
               web:
                 ingress:
                   - { protocol: tcp, ports: [443, 80, 8000-8010, 8005-8020, 81] }
@@ -47,6 +47,7 @@ struct GroupManifestTests {
                 "icmp destination-unreachable/4, echo-request",
             ])
         #expect(web.egress.map { $0.words(.egress) } == ["any"])
+        #expect(web.liveFlows == .reevaluate && specs["admin"]?.liveFlows == .keep)
         let office = try #require(desired?.specs(of: AddressSetKind.self)["office"])
         #expect(office.members.map(\.description) == ["192.0.2.0/24", "198.51.100.7/32", "2001:db8::/32"])
         #expect(desired?.specs(of: NICKind.self)["vm1/net0"]?.groups == ["admin", "web"])
@@ -54,6 +55,7 @@ struct GroupManifestTests {
 
     @Test(arguments: [
         ("{ ingres: [] }", ["1:18 unknown field 'ingres' in group 'web'"]),
+        ("{ liveFlows: kepe }", ["1:29 'liveFlows' of group 'web' cannot be 'kepe'"]),
         ("{ ingress: [ { ports: 80 } ] }", ["1:29 an ingress rule of group 'web' needs 'protocol'"]),
         ("{ ingress: [ { protocol: tpc } ] }", ["1:41 'tpc' is no protocol"]),
         ("{ ingress: [ { protocol: any, ports: 80 } ] }", ["1:53 any has no ports"]),

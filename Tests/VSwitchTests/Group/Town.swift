@@ -26,6 +26,7 @@ struct Town: Sendable {
     let node: TestNamespace
     let guests: [String: TestNamespace]
     let reconciler: Reconciler
+    let ledger: NFLedger
 
     /// A town with these guests, each with servers that are up; torn down when the body ends.
     static func with(_ names: [String], _ body: @Sendable (Town) async throws -> Void) async throws {
@@ -59,13 +60,13 @@ struct Town: Sendable {
         let log: String
     }
 
-    private static let script = #filePath.split(separator: "/").dropLast().map { "/" + $0 }.joined() + "/peer.py"
+    static let script = #filePath.split(separator: "/").dropLast().map { "/" + $0 }.joined() + "/peer.py"
 
     private init(node: TestNamespace, guests: [String: TestNamespace]) {
         self.node = node
         self.guests = guests
         let links = LinkListing(in: .namespace(node.name))
-        let ledger = NFLedger(in: links.location, tenure: .passing)
+        ledger = NFLedger(in: links.location, tenure: .passing)
         reconciler = Reconciler(kinds: [
             SwitchKind(links: links), GroupKind(), AddressSetKind(), StateKind(ledger),
             GuardKind(links: links, ledger), NICKind(links: links), NATKind(ledger), RouterKind(in: links.location),

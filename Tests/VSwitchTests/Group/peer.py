@@ -3,6 +3,8 @@
     peer.py serve PORT...   answers on these ports, TCP and UDP, IPv4 and IPv6, until it is ended; says "ready" first
     peer.py ask             reads lines `tcp|udp ADDRESS PORT [SOURCE PORT]` or `icmp ADDRESS 0`, tries all at once, and
                             prints each with "yes" or "no", in their order
+    peer.py talk LINE...    goes on with each of `tcp|udp|icmp|hear ADDRESS PORT`, and prints it at every answer. Who
+                            hears says nothing: the other end sends without being asked
 """
 
 import asyncio
@@ -24,6 +26,10 @@ async def answer(reader, writer):
     while data := await reader.read(64):
         writer.write(data)
         await writer.drain()
+        while data == b"tick!":
+            await asyncio.sleep(0.05)
+            writer.write(data)
+            await writer.drain()
     writer.close()
 
 
@@ -106,7 +112,46 @@ async def ask_all(lines):
         print(line, "yes" if answered else "no")
 
 
-if sys.argv[1] == "serve":
+async def talk(line):
+    how, address, port = line.split()
+    said = lambda: print(line, flush=True)
+    if how == "icmp":
+        ping = await asyncio.create_subprocess_exec(
+            "ping", "-i", "0.1", "-O", address, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL)
+        while words := await ping.stdout.readline():
+            if b"bytes from" in words:
+                said()
+        return
+    if how == "udp":
+        end = await connected(socket.SOCK_DGRAM, address, int(port), 0)
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                end.send(b"hello")
+                await asyncio.wait_for(loop.sock_recv(end, 64), 0.2)
+                said()
+            except (OSError, asyncio.TimeoutError):
+                pass
+            await asyncio.sleep(0.05)
+    reader, writer = await asyncio.open_connection(
+        sock=await connected(socket.SOCK_STREAM, address, int(port), 0))
+    if how == "hear":
+        writer.write(b"tick!")
+    while True:
+        if how == "tcp":
+            writer.write(b"hello")
+            await asyncio.sleep(0.05)
+        await reader.readexactly(5)
+        said()
+
+
+async def talk_all(lines):
+    await asyncio.gather(*(talk(line) for line in lines))
+
+
+if sys.argv[1] == "talk":
+    asyncio.run(talk_all(sys.argv[2:]))
+elif sys.argv[1] == "serve":
     asyncio.run(serve([int(port) for port in sys.argv[2:]]))
 else:
     asyncio.run(ask_all([line.strip() for line in sys.stdin if line.strip()]))

@@ -1,0 +1,122 @@
+import Netlink
+import Reconcile
+import TestSupport
+import Testing
+@testable import VSwitch
+
+/// That a change of policy counts for flows that are there already, with real conversations.
+@Suite("Live flows", .enabled(if: TestNamespace.isPossible))
+struct FlowTests {
+    /// How a visitor loses what it was allowed.
+    enum Loss: String, CaseIterable {
+        case rule, set, group
+    }
+
+    /// A server that allows a friend and, at first, a visitor; it may itself send whatever it wants.
+    private static func manifest(_ loss: Loss, isAllowed: Bool, liveFlows: String = "reevaluate") -> String {
+        let visitor = loss != .rule || isAllowed ? ", 10.0.0.3, \"fd00::3\"" : ""
+        let from =
+            ["group": "{ group: friends }", "set": "{ set: friends }"][loss.rawValue]
+            ?? "[ 10.0.0.2, \"fd00::2\"\(visitor) ]"
+        let members = loss == .set && isAllowed ? ", 10.0.0.3, \"fd00::3\"" : ""
+        // Without any the visitor is open: what the server sends of itself would get through.
+        let groups = loss == .group && isAllowed ? " groups: friends," : ""
+        return """
+            switches: { blue: {} }
+            addressSets: { friends: [ 10.0.0.2, "fd00::2"\(members) ] }
+            groups:
+              web:
+                ingress:
+                  - { protocol: tcp, ports: [80, 443], from: \(from) }
+                  - { protocol: udp, ports: 53, from: \(from) }
+                  - { protocol: icmp, types: echo-request, from: \(from) }
+                  - { protocol: icmpv6, types: echo-request, from: \(from) }
+                egress: { protocol: any }
+                liveFlows: \(liveFlows)
+              friends: { egress: { protocol: any } }
+            vms:
+              w: { nics: [ { switch: blue, address: [10.0.0.1/24, "fd00::1/64"], groups: web, namespace: @w } ] }
+              a: { nics: [ { switch: blue, address: [10.0.0.2/24, "fd00::2/64"], groups: friends, namespace: @a } ] }
+              v: { nics: [ { switch: blue, address: [10.0.0.3/24, "fd00::3/64"],\(groups) namespace: @v } ] }
+            """
+    }
+
+    private static let lines = ["a", "v"].flatMap { guest in
+        ["10.0.0.1", "fd00::1"].flatMap { address in
+            ["tcp \(address) 80", "hear \(address) 443", "udp \(address) 53", "icmp \(address) 0"].map {
+                (guest: guest, line: $0)
+            }
+        }
+    }
+
+    @Test(arguments: Loss.allCases)
+    func `a conversation ends when its rule goes, and its neighbour's goes on`(loss: Loss) async throws {
+        try await Town.with(["w", "a", "v"]) { town in
+            town.expect(try await town.apply(Self.manifest(loss, isAllowed: true)))
+            try await town.talking(Self.lines) { counts in
+                let areTalking = try await eventually(within: 20) { try counts().values.allSatisfy { $0 > 3 } }
+                let first = try counts()
+                #expect(areTalking, "\(first)")
+                let plan = try await town.plan(Self.manifest(loss, isAllowed: false))
+                #expect(plan == ["guard/bridge update"])
+                town.expect(try await town.apply(Self.manifest(loss, isAllowed: false)))
+                #expect(try await town.plan(Self.manifest(loss, isAllowed: false)) == [])
+                try await town.expect(counts) { $0.hasPrefix("a ") }
+            }
+            // What was not allowed to go on may not begin either.
+            let questions = [("a", true), ("v", false)].flatMap { name, isAnswered in
+                ["10.0.0.1", "fd00::1"].map {
+                    Town.Question(from: name, how: "tcp", to: $0, port: 80, isAnswered: isAnswered)
+                }
+            }
+            town.expect(try await town.surprises(questions))
+        }
+    }
+
+    @Test func `who wants to keep flows keeps them, and an interrupted change is finished`() async throws {
+        try await Town.with(["w", "a", "v"]) { town in
+            town.expect(try await town.apply(Self.manifest(.set, isAllowed: true, liveFlows: "keep")))
+            try await town.talking(Self.lines) { counts in
+                let areTalking = try await eventually(within: 20) { try counts().values.allSatisfy { $0 > 3 } }
+                let first = try counts()
+                #expect(areTalking, "\(first)")
+                town.expect(try await town.apply(Self.manifest(.set, isAllowed: false, liveFlows: "keep")))
+                let before = try counts()
+                let goOn = try await eventually(within: 20) {
+                    try counts().allSatisfy { $0.value > before[$0.key, default: 0] + 5 }
+                }
+                let after = try counts()
+                #expect(goOn, "\(before), then \(after)")
+                // As the agent leaves it that ends between the rules and the flows.
+                let text = Self.manifest(.set, isAllowed: false)
+                town.ledger.release()
+                try await town.node.run(
+                    "nft", "add set bridge sdagent unjudged { type ifname; elements = { \"w-net0\" }; }")
+                #expect(try await town.plan(text) == ["guard/bridge update"])
+                town.expect(try await town.apply(text))
+                #expect(try await town.plan(text) == [])
+                try await town.expect(counts) { $0.hasPrefix("a ") }
+            }
+        }
+    }
+
+    @Test func `the first group of a switch ends what it does not allow`() async throws {
+        try await Town.with(["w", "a", "v"]) { town in
+            let open = Self.manifest(.rule, isAllowed: false).replacing(" groups: web,", with: "")
+                .replacing(" groups: friends,", with: "")
+            town.expect(try await town.apply(open))
+            try await town.talking(Self.lines) { counts in
+                let areTalking = try await eventually(within: 20) { try counts().values.allSatisfy { $0 > 3 } }
+                let first = try counts()
+                #expect(areTalking, "\(first)")
+                town.expect(try await town.apply(Self.manifest(.rule, isAllowed: false)))
+                // Of TCP nobody has seen the beginning.
+                try await town.expect(counts) { $0.hasPrefix("a udp") || $0.hasPrefix("a icmp") }
+            }
+            let questions = ["10.0.0.1", "fd00::1"].map {
+                Town.Question(from: "a", how: "tcp", to: $0, port: 80, isAnswered: true)
+            }
+            town.expect(try await town.surprises(questions))
+        }
+    }
+}
