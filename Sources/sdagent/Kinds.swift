@@ -39,7 +39,7 @@ extension Kinds {
                 SwitchKind(links: links),
                 UplinkKind(links: links),
                 OverlayKind(links: links),
-                GroupKind(),
+                GroupKind(ledger),
                 AddressSetKind(),
                 StateKind(ledger),
                 GuardKind(links: links, ledger),

@@ -85,6 +85,15 @@ extension NFLedger {
         }
     }
 
+    /// Has the kernel check such a change, and changes nothing.
+    ///
+    /// - Returns: why it would be refused; nil where it would not.
+    func rehearse(from seen: NFSight?, to wanted: NFTable?, generation: UInt32) throws(NFError) -> NFError? {
+        try withState { state throws(NFError) in
+            try state.rehearse(from: seen, to: wanted, generation: generation)
+        }
+    }
+
     private func withState<Value: Sendable>(
         _ body: (inout State) throws(NFError) -> Value
     ) throws(NFError) -> Value {
@@ -187,6 +196,12 @@ extension NFLedger.State {
         let id = NFLedger.TableName(family: frame.family, name: frame.name)
         tables[id] = nil
         if isTrusted { remember(wanted, as: id) }
+    }
+
+    mutating func rehearse(from seen: NFSight?, to wanted: NFTable?, generation: UInt32) throws(NFError) -> NFError? {
+        var transaction = NFTransaction(generation: generation)
+        _ = try write(from: seen, to: wanted, to: &transaction)
+        return try on { socket throws(NFError) in try transaction.rehearse(on: &socket) }
     }
 
     /// - Returns: whether what was written needs no reading back: a table that is made whole is looked at once, to see

@@ -68,6 +68,15 @@ public struct NFOwnedTable: Sendable {
         try ledger.commit(from: seen, to: wanted, generation: generation)
     }
 
+    /// Has the kernel check such a change, and changes nothing.
+    ///
+    /// - Returns: why it would be refused; nil where it would not.
+    public func refusal(of wanted: NFTable?, from sight: Sight?) throws(NFError) -> NFError? {
+        var generation = sight?.seen.generation
+        if generation == nil { generation = try ledger.generation() }
+        return try ledger.rehearse(from: sight?.seen, to: wanted, generation: generation ?? 0)
+    }
+
     /// Why a foreign table of the name is in the way, and what to do.
     public var conflict: String {
         let subject = NFTable(family: family, name: name).subject

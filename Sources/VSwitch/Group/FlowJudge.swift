@@ -1,4 +1,6 @@
+internal import Capabilities
 internal import Netlink
+internal import Reconcile
 
 /// What the rules as they are now say of the flows that conntrack knows.
 ///
@@ -88,5 +90,25 @@ extension FlowJudge {
             if forbidden.count < Self.share { return }
         }
         throw NetlinkError(operation: "forget flows", cause: .interrupted)
+    }
+
+    /// Has conntrack forget what a policy forbids of the flows of these NICs. Where the kernel cannot, their groups say
+    /// so (`GroupKind`).
+    static func enforce(
+        _ policy: Policy, among judged: [NICSpec], _ desired: Desired, in location: NetworkLocation
+    ) throws(NetlinkError) {
+        let kept = Set(policy.groups.values.filter { $0.liveFlows == .keep }.map(\.name))
+        let names = judged.filter { kept.isDisjoint(with: $0.groups) }.map(\.resourceName)
+        if case .missing = Capabilities.current[.conntrackNetlink] { return }
+        guard !names.isEmpty else { return }
+        let places = desired.specs(of: SwitchKind.self).values.compactMap { spec in
+            spec.zone.map { ($0, Place(name: spec.name, joined: spec.joined)) }
+        }
+        let judge = FlowJudge(
+            model: PolicyModel(
+                desired.specs(of: NICKind.self).values, groups: policy.groups, sets: policy.sets, judged: Set(names)),
+            places: Dictionary(places) { first, _ in first }, state: policy.state)
+        var socket = try location.socket(.netfilter)
+        try judge.enforce(on: &socket)
     }
 }

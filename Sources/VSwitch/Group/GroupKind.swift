@@ -1,32 +1,58 @@
+internal import Capabilities
+public import Netlink
 public import Reconcile
+internal import Rules
 
 /// Security groups. A group is no object of the node: its rules are chains of the bridge table, which `guard/bridge`
-/// makes of all groups and NICs at once. It is a resource so that others can refer to it.
+/// makes of all groups and NICs at once. It is a resource so that others can refer to it, and so that one whose rules
+/// the kernel refuses can say so.
 public struct GroupKind: ResourceKind {
     public static let name = "group"
+    public static let adjustsTo: Set<String> = [GuardKind.name]
 
-    public init() {}
+    private let guardTable: NFOwnedTable
 
-    public func observe(_ desired: Desired) async throws -> [String: Never] { [:] }
+    /// - Parameter ledger: of the namespace in which the NICs are; all kinds of tables share it.
+    public init(_ ledger: NFLedger) {
+        guardTable = NFOwnedTable(in: ledger, GuardTable.family, GuardTable.name, mark: GuardTable.comment)
+    }
 
-    public func diff(name: String, spec: GroupSpec?, observation: Never?) -> Change { .none }
+    public func observe(_ desired: Desired) async throws -> [String: GroupObservation] {
+        let groups = desired.specs(of: Self.self)
+        guard !groups.isEmpty else { return [:] }
+        let sight = try guardTable.look()
+        let seen = sight.flatMap { $0.isOurs ? $0.table : nil }
+        var option: String?
+        if case .missing(let missing) = Capabilities.current[.conntrackNetlink] { option = missing }
+        return groups.mapValues { group in
+            GroupObservation(
+                refusal: GroupClosure.comment(of: group.name, in: seen).map { GroupClosure.reason(in: $0) },
+                missingOption: option)
+        }
+    }
 
-    public func perform(_ steps: [Step<GroupSpec, Never>], desired: Desired) async -> [StepOutcome] {
+    public func diff(name: String, spec: GroupSpec?, observation: GroupObservation?) -> Change {
+        guard let spec else { return .none }
+        if let refusal = observation?.refusal {
+            return .unsupported(
+                reason: "the kernel refuses its rules, and it is closed therefore: \(refusal); "
+                    + "a change of the group has it tried again")
+        }
+        if let option = observation?.missingOption, spec.liveFlows == .reevaluate {
+            return .degraded(reason: "flows that it no longer allows go on: that needs kernel option \(option)")
+        }
+        return .none
+    }
+
+    public func perform(_ steps: [Step<GroupSpec, GroupObservation>], desired: Desired) async -> [StepOutcome] {
         steps.map { _ in .done }
     }
 }
 
-/// Sets of addresses, which groups refer to; likewise no objects of their own.
-public struct AddressSetKind: ResourceKind {
-    public static let name = "addressSet"
-
-    public init() {}
-
-    public func observe(_ desired: Desired) async throws -> [String: Never] { [:] }
-
-    public func diff(name: String, spec: AddressSetSpec?, observation: Never?) -> Change { .none }
-
-    public func perform(_ steps: [Step<AddressSetSpec, Never>], desired: Desired) async -> [StepOutcome] {
-        steps.map { _ in .done }
-    }
+/// What the node shows of a group.
+public struct GroupObservation: Hashable, Sendable {
+    /// Why the kernel refuses its rules; nil where it does not.
+    var refusal: String?
+    /// The kernel option without which flows cannot be ended; nil where it is there.
+    var missingOption: String?
 }

@@ -12,6 +12,8 @@ public struct GroupSpec: Hashable, Sendable {
     public var egress: [GroupRule]
     /// What becomes of flows that it no longer allows.
     public var liveFlows: LiveFlows
+    /// Where the kernel refuses its rules, and it has none therefore: the comment that says so.
+    var closure: String?
 
     /// A group with these rules.
     public init(

@@ -6,7 +6,8 @@ internal import Netlink
 enum PolicyRules {
     /// The rules of one direction of a group, in the order of the manifest.
     static func compile(_ group: GroupSpec, _ direction: Direction) -> [NFRule] {
-        group.rules(direction).enumerated().flatMap { index, rule in
+        if let closure = group.closure { return [NFRule([.counter], comment: closure)] }
+        return group.rules(direction).enumerated().flatMap { index, rule in
             let comment = "\(index + 1): \(rule.words(direction))"
             return conditions(rule, direction).map {
                 NFRule(

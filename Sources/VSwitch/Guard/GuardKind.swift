@@ -35,6 +35,15 @@ public struct GuardKind: TableKind {
     public func adjusted(
         _ wanted: NFTable?, over seen: NFTable?, _ desired: Desired, at moment: TableMoment
     ) throws(NetlinkError) -> NFTable? {
+        // What the kernel has refused stays closed, but is tried again with the next change.
+        let policy = Policy(desired)
+        return try adjusted(
+            wanted, over: seen, desired, at: moment, moment == .planning ? policy.closing(as: seen) : policy)
+    }
+
+    func adjusted(
+        _ wanted: NFTable?, over seen: NFTable?, _ desired: Desired, at moment: TableMoment, _ policy: Policy
+    ) throws(NetlinkError) -> NFTable? {
         let nics = desired.specs(of: NICKind.self)
         let names = Dictionary(nics.map { ($1.interface, $0) }) { first, _ in first }
         var placed = nics
@@ -50,8 +59,8 @@ public struct GuardKind: TableKind {
                 leaving.insert(link.name)
             }
         }
-        if placed.count == nics.count, leaving.isEmpty { return wanted }
-        return GuardTable.compile(placed.values, Policy(desired), keeping: leaving, of: seen, shutting: shut)
+        if placed.count == nics.count, leaving.isEmpty, policy.isWhole || wanted == nil { return wanted }
+        return GuardTable.compile(placed.values, policy, keeping: leaving, of: seen, shutting: shut)
     }
 
     public func fields(from seen: NFTable?, to wanted: NFTable?, _ change: NFTableChange) -> [FieldChange] {

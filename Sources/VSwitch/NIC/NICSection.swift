@@ -74,7 +74,8 @@ private struct NICReader {
             if groups.contains(where: { $0.target.name == name }) {
                 diagnostics.report(at: item, "group '\(name)' is named twice", hint: "once is enough")
             }
-            groups.append(Reference(GroupKind.id(name), at: item.position))
+            // A group that the kernel refuses is closed: its NICs may be there.
+            groups.append(Reference(GroupKind.id(name), at: item.position, isVital: false))
             return true
         }
         if let node, case .sequence(let items) = node.content, items.isEmpty {

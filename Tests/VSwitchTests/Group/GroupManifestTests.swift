@@ -17,7 +17,10 @@ struct GroupManifestTests {
         let loader = DesiredLoader(
             sections: [SwitchKind.section, AddressSetKind.section, GroupKind.section, Self.machines],
             derivations: [NICKind.resolution()],
-            kinds: [SwitchKind(links: links), AddressSetKind(), GroupKind(), NICKind(links: links)])
+            kinds: [
+                SwitchKind(links: links), AddressSetKind(), GroupKind(NFLedger(tenure: .passing)),
+                NICKind(links: links),
+            ])
         let diagnostics = Diagnostics()
         let desired = loader.load([Source(file: "node.yaml", directory: "/", text: text)], diagnostics)
         return (desired, diagnostics.all.map { "\($0.position.line):\($0.position.column) \($0.message)" })

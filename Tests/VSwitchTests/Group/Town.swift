@@ -62,13 +62,13 @@ struct Town: Sendable {
 
     static let script = #filePath.split(separator: "/").dropLast().map { "/" + $0 }.joined() + "/peer.py"
 
-    private init(node: TestNamespace, guests: [String: TestNamespace]) {
+    init(node: TestNamespace, guests: [String: TestNamespace]) {
         self.node = node
         self.guests = guests
         let links = LinkListing(in: .namespace(node.name))
         ledger = NFLedger(in: links.location, tenure: .passing)
         reconciler = Reconciler(kinds: [
-            SwitchKind(links: links), GroupKind(), AddressSetKind(), StateKind(ledger),
+            SwitchKind(links: links), GroupKind(ledger), AddressSetKind(), StateKind(ledger),
             GuardKind(links: links, ledger), NICKind(links: links), NATKind(ledger), RouterKind(in: links.location),
         ])
     }
@@ -94,7 +94,8 @@ struct Town: Sendable {
                 RouterKind.resolution { $0.specs(of: SwitchKind.self).mapValues(\.mac) }, NATKind.derivation,
             ],
             kinds: [
-                SwitchKind(links: links), AddressSetKind(), GroupKind(), GuardKind(links: links), NICKind(links: links),
+                SwitchKind(links: links), AddressSetKind(), GroupKind(ledger), GuardKind(links: links),
+                NICKind(links: links),
                 StateKind(NFLedger(tenure: .passing)), NATKind(), RouterKind(),
             ])
         let diagnostics = Diagnostics()
