@@ -110,7 +110,7 @@ let package = Package(
             dependencies: [
                 "VSwitch", "VRouter", "Netlink", "Rules", "Reconcile", "Manifest", "Syscall", "TestSupport",
             ],
-            exclude: ["Guard/frames.py", "Group/peer.py"],
+            exclude: ["Guard/frames.py", "Group/peer.py", "Group/raw.py"],
             swiftSettings: settings),
         .testTarget(
             name: "VRouterTests",

@@ -2,14 +2,19 @@
 
     peer.py serve PORT...   answers on these ports, TCP and UDP, IPv4 and IPv6, until it is ended; says "ready" first
     peer.py ask             reads lines `tcp|udp ADDRESS PORT [SOURCE PORT]` or `icmp ADDRESS 0`, tries all at once, and
-                            prints each with "yes" or "no", in their order
+                            prints each with "yes" or "no", in their order. `big` is a datagram of 4,000 bytes,
+                            `refused` one that is to be refused, `narrow` one that is to be found too long on its way;
+                            `sctp`, `gre`, `stamp` (an ICMP timestamp), `ack` and `synack` are single packets
     peer.py talk LINE...    goes on with each of `tcp|udp|icmp|hear ADDRESS PORT`, and prints it at every answer. Who
                             hears says nothing: the other end sends without being asked
 """
 
 import asyncio
+import errno
 import socket
 import sys
+
+import raw
 
 PATIENCE = 1.0
 
@@ -40,6 +45,7 @@ async def serve(ports):
             await asyncio.start_server(answer, host, port, family=family)
         # Of both families: unlike a server, this socket takes IPv4 too.
         await loop.create_datagram_endpoint(Echo, local_addr=("::", port), family=socket.AF_INET6)
+    raw.serve()
     print("ready", flush=True)
     await asyncio.Event().wait()
 
@@ -90,6 +96,38 @@ async def udp(address, port, source):
         transport.close()
 
 
+async def big(address, port, source):
+    loop = asyncio.get_running_loop()
+    end = await connected(socket.SOCK_DGRAM, address, port, source)
+    await loop.sock_sendall(end, bytes(4000))
+    return await loop.sock_recv(end, 5000) == bytes(4000)
+
+
+async def refused(address, port, source):
+    loop = asyncio.get_running_loop()
+    end = await connected(socket.SOCK_DGRAM, address, port, source)
+    await loop.sock_sendall(end, b"hello")
+    try:
+        await loop.sock_recv(end, 64)
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
+async def narrow(address, port, source):
+    end = await connected(socket.SOCK_DGRAM, address, port, source)
+    if ":" in address:
+        end.setsockopt(socket.IPPROTO_IPV6, 23, 2)  # IPV6_MTU_DISCOVER, IPV6_PMTUDISC_DO
+    else:
+        end.setsockopt(socket.IPPROTO_IP, 10, 2)  # IP_MTU_DISCOVER, IP_PMTUDISC_DO
+    while True:
+        try:
+            end.send(bytes(1400))
+        except OSError as error:
+            return error.errno == errno.EMSGSIZE
+        await asyncio.sleep(0.1)
+
+
 async def icmp(address, *_):
     ping = await asyncio.create_subprocess_exec(
         "ping", "-c", "1", "-W", "1", address, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL)
@@ -101,7 +139,9 @@ async def ask(line):
     source = int(source[0]) if source else 0
     patience = PATIENCE if how != "icmp" else PATIENCE + 1
     try:
-        return await asyncio.wait_for({"tcp": tcp, "udp": udp, "icmp": icmp}[how](address, int(port), source), patience)
+        ways = {"tcp": tcp, "udp": udp, "icmp": icmp, "big": big, "refused": refused, "narrow": narrow}
+        asked = ways[how](address, int(port), source) if how in ways else raw.ask(how, address, int(port))
+        return await asyncio.wait_for(asked, patience)
     except (OSError, asyncio.TimeoutError, asyncio.IncompleteReadError):
         return False
 
