@@ -8,7 +8,8 @@ public struct ConntrackEntry: Hashable, Sendable {
     public let zone: UInt16
     public let mark: UInt32
     public let status: ConntrackStatus
-    /// What tells it from a later flow of the same tuple.
+    /// What tells it from a later flow of the same tuple, unless that happens to lie in the same place in the kernel's
+    /// memory, of which it is made.
     public let id: UInt32
     /// Seconds until it is forgotten if nothing comes; 0 where the kernel does not say.
     public let timeout: UInt32

@@ -15,14 +15,24 @@ struct FlowJudge: Sendable {
     }
 
     let model: PolicyModel
+    /// Asks only the NICs that had no groups so far; nil for none. What conntrack saw first of their flows may have
+    /// been an answer.
+    var newcomers: PolicyModel?
     let places: [UInt16: Place]
     let state: StateSource
 
     func forbids(_ entry: ConntrackEntry) -> Bool {
         guard let place = places[entry.originalZone] else { return false }
-        return ends(of: entry, from: place).contains {
-            model.denial(of: $0.flow, $0.direction, on: $0.switchName) != nil
-        }
+        if Self.denies(model, ends(of: entry, from: place)) { return true }
+        // Who opened it is a guess: the other way has to be allowed too. A TCP connection that was met in the middle is
+        // known as such.
+        if entry.isPickedUp { return Self.denies(model, turned(entry, from: place)) }
+        guard let newcomers, entry.original.transport != IPProtocol.tcp.number else { return false }
+        return Self.denies(newcomers, turned(entry, from: place))
+    }
+
+    private static func denies(_ model: PolicyModel, _ ends: [End]) -> Bool {
+        ends.contains { model.denial(of: $0.flow, $0.direction, on: $0.switchName) != nil }
     }
 
     /// One end of a flow: what the chain of that direction sees of its first packet, on one switch.
@@ -34,8 +44,6 @@ struct FlowJudge: Sendable {
 
     private func ends(of entry: ConntrackEntry, from place: Place) -> [End] {
         let (original, reply) = (entry.original, entry.reply)
-        // Where both ways have the zone, it is between neighbours.
-        let others = entry.zone == 0 ? place.joined.subtracting([place.name]) : []
         // br_netfilter shows a frame to the chains of IP first, which translate its destination; conntrack of the
         // bridge comes before them.
         let sent =
@@ -45,18 +53,24 @@ struct FlowJudge: Sendable {
         let got = Self.flow(original, from: reply.destination, to: reply.source, reply.sourcePort)
         // What br_netfilter translates back into its own switch is bridged there, and its source translated last.
         let isTurned = state == .mark && entry.status.contains(.destinationTranslated)
-        var ends = [
+        return [
             End(direction: .egress, switchName: place.name, flow: sent),
             End(direction: .ingress, switchName: place.name, flow: isTurned ? sent : got),
-        ]
-        ends += others.map { End(direction: .ingress, switchName: $0, flow: got) }
-        guard entry.isPickedUp else { return ends }
-        // Who opened it is a guess: the other way has to be allowed too.
+        ] + others(of: entry, than: place).map { End(direction: .ingress, switchName: $0, flow: got) }
+    }
+
+    /// Its ends, had the other side opened it.
+    private func turned(_ entry: ConntrackEntry, from place: Place) -> [End] {
+        let reply = entry.reply
         let back = Self.flow(reply, from: reply.source, to: reply.destination, reply.destinationPort)
-        return ends
-            + ([place.name] + others).flatMap { name in
-                Direction.allCases.map { End(direction: $0, switchName: name, flow: back) }
-            }
+        return ([place.name] + others(of: entry, than: place)).flatMap { name in
+            Direction.allCases.map { End(direction: $0, switchName: name, flow: back) }
+        }
+    }
+
+    /// The switches to which a router may have led it. Where both ways have the zone, it is between neighbours.
+    private func others(of entry: ConntrackEntry, than place: Place) -> Set<String> {
+        entry.zone == 0 ? place.joined.subtracting([place.name]) : []
     }
 
     private static func flow(
@@ -95,7 +109,7 @@ extension FlowJudge {
     /// Has conntrack forget what a policy forbids of the flows of these NICs. Where the kernel cannot, their groups say
     /// so (`GroupKind`).
     static func enforce(
-        _ policy: Policy, among judged: [NICSpec], _ desired: Desired, in location: NetworkLocation
+        _ policy: Policy, among judged: [NICSpec], new: Set<String>, _ desired: Desired, in location: NetworkLocation
     ) throws(NetlinkError) {
         let kept = Set(policy.groups.values.filter { $0.liveFlows == .keep }.map(\.name))
         let names = judged.filter { kept.isDisjoint(with: $0.groups) }.map(\.resourceName)
@@ -104,9 +118,13 @@ extension FlowJudge {
         let places = desired.specs(of: SwitchKind.self).values.compactMap { spec in
             spec.zone.map { ($0, Place(name: spec.name, joined: spec.joined)) }
         }
+        func model(_ names: Set<String>) -> PolicyModel {
+            PolicyModel(
+                desired.specs(of: NICKind.self).values, groups: policy.groups, sets: policy.sets, judged: names)
+        }
+        let newcomers = new.intersection(names)
         let judge = FlowJudge(
-            model: PolicyModel(
-                desired.specs(of: NICKind.self).values, groups: policy.groups, sets: policy.sets, judged: Set(names)),
+            model: model(Set(names)), newcomers: newcomers.isEmpty ? nil : model(newcomers),
             places: Dictionary(places) { first, _ in first }, state: policy.state)
         var socket = try location.socket(.netfilter)
         try judge.enforce(on: &socket)

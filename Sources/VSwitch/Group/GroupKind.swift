@@ -8,25 +8,30 @@ internal import Rules
 /// the kernel refuses can say so.
 public struct GroupKind: ResourceKind {
     public static let name = "group"
-    public static let adjustsTo: Set<String> = [GuardKind.name]
+    public static let adjustsTo: Set<String> = [GuardKind.name, RoutedKind.name]
 
-    private let guardTable: NFOwnedTable
+    /// The two that are made of groups.
+    private let tables: [NFOwnedTable]
 
     /// - Parameter ledger: of the namespace in which the NICs are; all kinds of tables share it.
     public init(_ ledger: NFLedger) {
-        guardTable = NFOwnedTable(in: ledger, GuardTable.family, GuardTable.name, mark: GuardTable.comment)
+        tables = [
+            NFOwnedTable(in: ledger, GuardTable.family, GuardTable.name, mark: GuardTable.comment),
+            NFOwnedTable(in: ledger, RoutedTable.family, RoutedTable.name, mark: RoutedTable.comment),
+        ]
     }
 
     public func observe(_ desired: Desired) async throws -> [String: GroupObservation] {
         let groups = desired.specs(of: Self.self)
         guard !groups.isEmpty else { return [:] }
-        let sight = try guardTable.look()
-        let seen = sight.flatMap { $0.isOurs ? $0.table : nil }
+        let seen = try tables.compactMap { try $0.look() }.filter(\.isOurs).map(\.table)
         var option: String?
         if case .missing(let missing) = Capabilities.current[.conntrackNetlink] { option = missing }
         return groups.mapValues { group in
             GroupObservation(
-                refusal: GroupClosure.comment(of: group.name, in: seen).map { GroupClosure.reason(in: $0) },
+                refusal: seen.lazy.compactMap { GroupClosure.comment(of: group.name, in: $0) }.first.map {
+                    GroupClosure.reason(in: $0)
+                },
                 missingOption: option)
         }
     }

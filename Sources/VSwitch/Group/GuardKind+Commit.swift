@@ -10,22 +10,20 @@ public import Rules
 extension GuardKind {
     public func perform(_ steps: [Step<NFTable, TableObservation>], desired: Desired) async -> [StepOutcome] {
         steps.map { step in
-            let draft = Draft(guardKind: self, spec: step.spec, sight: step.observation?.sight, desired: desired)
+            let sight = step.observation?.sight
+            let draft = Draft(owned: owned, sight: sight, desired: desired) { (policy) throws(NFError) in
+                do throws(NetlinkError) {
+                    // The node has changed since the look: what was to go first has gone, or has not.
+                    return try adjusted(step.spec, over: sight?.table, desired, at: .committing, policy)
+                } catch {
+                    throw .netlink(error)
+                }
+            }
             do throws(NFError) {
-                return try commit(draft)
+                return try draft.contained { (policy) throws(NFError) in try commit(draft, policy) }
             } catch {
                 return StepOutcome(error)
             }
-        }
-    }
-
-    private func commit(_ draft: Draft) throws(NFError) -> StepOutcome {
-        let policy = Policy(draft.desired)
-        do throws(NFError) {
-            return try commit(draft, policy)
-        } catch {
-            guard error.isOfRules, let culprits = try Culprits.found(in: draft, policy) else { throw error }
-            return try commit(draft, policy.closing(culprits))
         }
     }
 
@@ -42,7 +40,9 @@ extension GuardKind {
         noted.sets[unjudged.name] = unjudged
         try owned.change(from: draft.sight, to: noted)
         do throws(NetlinkError) {
-            try FlowJudge.enforce(policy, among: judged, draft.desired, in: owned.location)
+            let new = Set(
+                judged.filter { PolicyNarrowing.isNew($0, in: draft.sight?.table) }.map(\.resourceName))
+            try FlowJudge.enforce(policy, among: judged, new: new, draft.desired, in: owned.location)
         } catch {
             return .failed(
                 "the rules are in force, but flows that they forbid may go on, of which conntrack could not be told: "
@@ -50,27 +50,5 @@ extension GuardKind {
         }
         try owned.change(from: owned.look(), to: wanted)
         return .done
-    }
-}
-
-/// A change that is about to be made: what it starts from, and what it depends on.
-struct Draft {
-    let guardKind: GuardKind
-    let spec: NFTable?
-    let sight: NFOwnedTable.Sight?
-    let desired: Desired
-
-    /// The table as it is to be under a policy, on the node as it is now: what was to go first has gone, or has not.
-    func table(_ policy: Policy) throws(NFError) -> NFTable? {
-        do throws(NetlinkError) {
-            return try guardKind.adjusted(spec, over: sight?.table, desired, at: .committing, policy)
-        } catch {
-            throw .netlink(error)
-        }
-    }
-
-    /// Why the kernel would refuse that table; nil where it would not.
-    func refusal(under policy: Policy) throws(NFError) -> NFError? {
-        try guardKind.owned.refusal(of: table(policy), from: sight)
     }
 }

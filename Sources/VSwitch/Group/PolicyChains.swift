@@ -14,14 +14,16 @@ enum PolicyChains {
 
     /// Base chains, shared chains, and a pair for each group and each combination.
     static func compile(_ groups: [GroupSpec], policies: Set<[String]>, _ state: StateSource) -> [NFChain] {
-        var chains = [dispatch(.egress), dispatch(.ingress), basics(.egress), basics(.ingress), established(state)]
-        for direction in Direction.allCases {
-            chains += groups.map {
+        [established(state)]
+            + Direction.allCases.flatMap { [dispatch($0)] + judging($0, groups, policies) }
+    }
+
+    /// What the chains of one direction lead to, but for `state`.
+    static func judging(_ direction: Direction, _ groups: [GroupSpec], _ policies: Set<[String]>) -> [NFChain] {
+        [basics(direction)]
+            + groups.map {
                 NFChain(PolicyNames.chain(of: $0.name, direction), rules: PolicyRules.compile($0, direction))
-            }
-            chains += policies.map { policy($0, direction) }
-        }
-        return chains
+            } + policies.map { policy($0, direction) }
     }
 
     /// Behind the guard (-300), before conntrack of the bridge (-200).
@@ -56,7 +58,7 @@ enum PolicyChains {
     }
 
     /// What belongs to what was allowed before.
-    private static func established(_ source: StateSource) -> NFChain {
+    static func established(_ source: StateSource) -> NFChain {
         let load: NFExpression
         let bits: (belongs: UInt32, invalid: UInt32)
         switch source {

@@ -43,6 +43,13 @@ struct PolicyNarrowing {
         return nics.filter { !$0.groups.isEmpty && narrowing.concerns($0) }
     }
 
+    /// Whether a NIC may have been without groups before.
+    static func isNew(_ nic: NICSpec, in seen: NFTable?) -> Bool {
+        let key = NFKey(.interface(nic.interface))
+        return seen?.sets[PolicyTable.dispatch(.egress)]?.elements[key] == nil
+            || seen?.sets[unjudged]?.elements[key] != nil
+    }
+
     private mutating func concerns(_ nic: NICSpec) -> Bool {
         let key = NFKey(.interface(nic.interface))
         if seen?.sets[Self.unjudged]?.elements[key] != nil { return true }

@@ -20,14 +20,12 @@ enum PolicyTable {
     ) -> (sets: [NFSet], chains: [NFChain]) {
         var from = NFSet(dispatch(.egress), key: [.interfaceName], target: .verdict)
         var to = NFSet(dispatch(.ingress), key: [.interfaceName], target: .verdict)
-        var members = Members(policy.groups.values)
         var policies: Set<[String]> = []
         for nic in nics where !nic.groups.isEmpty {
             let key = NFKey(.interface(nic.interface))
             from.elements[key] = .verdict(.jump(PolicyNames.chain(of: nic.groups, .egress)))
             to.elements[key] = .verdict(.jump(PolicyNames.chain(of: nic.groups, .ingress)))
             policies.insert(nic.groups)
-            members.add(nic)
         }
         guard !policies.isEmpty || !shutting.isEmpty else { return ([], []) }
         let zoned = policy.zoneRules(nics)
@@ -37,14 +35,24 @@ enum PolicyTable {
             from.elements[key] = .verdict(.drop)
             to.elements[key] = .verdict(.drop)
         }
-        // Groups that no NIC names have no chain: their rules judge nobody.
-        let used = Set(policies.flatMap(\.self))
-        let asked = policy.groups.values.filter { used.contains($0.name) }.sorted { $0.name < $1.name }
+        let asked = named(in: policies, policy)
         return (
-            [from, to] + members.sets(named: asked) + addressSets(named: asked, policy.sets)
-                + (isZoned ? [zoned.map, zoned.own] : []),
+            [from, to] + remotes(of: asked, nics, policy) + (isZoned ? [zoned.map, zoned.own] : []),
             PolicyChains.compile(asked, policies: policies, policy.state) + (isZoned ? [PolicyChains.zones] : [])
         )
+    }
+
+    /// The groups of some policies. Those that no NIC names have no chain: their rules judge nobody.
+    static func named(in policies: Set<[String]>, _ policy: Policy) -> [GroupSpec] {
+        let used = Set(policies.flatMap(\.self))
+        return policy.groups.values.filter { used.contains($0.name) }.sorted { $0.name < $1.name }
+    }
+
+    /// The sets that rules of these groups look into.
+    static func remotes(of groups: [GroupSpec], _ nics: some Collection<NICSpec>, _ policy: Policy) -> [NFSet] {
+        var members = Members(groups)
+        for nic in nics where !nic.groups.isEmpty { members.add(nic) }
+        return members.sets(named: groups) + addressSets(named: groups, policy.sets)
     }
 
     /// Whether a port had groups in a table that was seen.

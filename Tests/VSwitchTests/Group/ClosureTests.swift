@@ -29,10 +29,17 @@ struct ClosureTests {
         var web = try #require(desired.specs(of: GroupKind.self)["web"])
         web.ingress.append(GroupRule(.any, peers: [.set("nowhere")]))
         desired.add(GroupKind.self, "web", web)
-        let table = GuardKind.compile(desired.specs(of: NICKind.self), desired)
-        let id = GuardKind.id(GuardKind.resourceName)
-        desired.add(GuardKind.self, id.name, table, references: desired.references(of: id))
+        derive(&desired)
         return desired
+    }
+
+    /// Compiles the tables anew, of groups that have changed.
+    private static func derive(_ desired: inout Desired) {
+        let nics = desired.specs(of: NICKind.self)
+        let id = GuardKind.id(GuardKind.resourceName)
+        let references = desired.references(of: id)
+        desired.add(GuardKind.self, id.name, GuardKind.compile(nics, desired), references: references)
+        desired.add(RoutedKind.self, RoutedKind.resourceName, RoutedKind.compile(nics, desired))
     }
 
     private static func ask(_ from: String, _ how: String, _ to: Int, _ port: UInt16, _ isAnswered: Bool)
@@ -94,9 +101,7 @@ struct ClosureTests {
             desired.add(
                 GroupKind.self, "web",
                 GroupSpec(name: "web", egress: [GroupRule(.any, peers: [.set("nowhere")]), GroupRule(.any)]))
-            let table = GuardKind.compile(desired.specs(of: NICKind.self), desired)
-            let id = GuardKind.id(GuardKind.resourceName)
-            desired.add(GuardKind.self, id.name, table, references: desired.references(of: id))
+            Self.derive(&desired)
             let left = Self.states(await town.reconciler.apply(desired))
             #expect(left.count == 1 && left.allSatisfy { $0.hasPrefix("group/web unsupported") }, "\(left)")
             let questions = Self.ask("v", "icmp", 1, 0, false) + Self.ask("w", "tcp", 3, 80, false)

@@ -105,6 +105,24 @@ struct FlowJudgeTests {
         #expect(try Self.judge().forbids(Self.flow("10.0.0.1", "10.0.0.9", 4_000, zone: 5_000, isPickedUp: true)))
     }
 
+    @Test func `who had no groups so far may have been met with an answer`() throws {
+        func datagram(_ source: String, _ from: UInt16, _ destination: String, _ to: UInt16) throws -> ConntrackTuple {
+            ConntrackTuple(
+                source: try #require(IPAddress(source)), destination: try #require(IPAddress(destination)),
+                transport: 17, ends: .ports(source: from, destination: to))
+        }
+        let flow = ConntrackEntry(
+            original: try datagram("10.0.0.1", 53, "10.0.0.9", 4_000),
+            reply: try datagram("10.0.0.9", 4_000, "10.0.0.1", 53), zone: 5_000)
+        var judge = try Self.judge()
+        #expect(judge.forbids(flow) == false)
+        judge.newcomers = PolicyModel(
+            try Self.nics(), groups: Self.groups, sets: Self.sets(), judged: ["w/net0"])
+        #expect(judge.forbids(flow))
+        // The beginning of a TCP connection was seen, or it would say so.
+        #expect(judge.forbids(try Self.flow("10.0.0.1", "10.0.0.9", 4_000, zone: 5_000)) == false)
+    }
+
     private static func table(
         _ nics: [NICSpec], _ sets: [String: AddressSetSpec] = sets("10.0.0.1/32"),
         _ change: (inout Policy) -> Void = { _ in }

@@ -58,7 +58,7 @@ struct FlowTests {
                 let first = try counts()
                 #expect(areTalking, "\(first)")
                 let plan = try await town.plan(Self.manifest(loss, isAllowed: false))
-                #expect(plan == ["guard/bridge update"])
+                #expect(plan == ["routed/inet update", "guard/bridge update"])
                 town.expect(try await town.apply(Self.manifest(loss, isAllowed: false)))
                 #expect(try await town.plan(Self.manifest(loss, isAllowed: false)) == [])
                 try await town.expect(counts) { $0.hasPrefix("a ") }

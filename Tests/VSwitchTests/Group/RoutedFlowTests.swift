@@ -14,7 +14,7 @@ struct RoutedFlowTests {
               friends: [ 10.0.0.3, "fd00::3", 203.0.113.9, "fd20::9"\(other) ]
               servers: [ 10.0.0.1, "fd00::1", 203.0.113.9, "fd20::9"\(other) ]
             groups:
-              web: { ingress: { protocol: tcp, ports: 80, from: { set: friends } }, egress: { protocol: any } }
+              web: { ingress: { protocol: tcp, ports: [80, 443], from: { set: friends } }, egress: { protocol: any } }
               client: { egress: { protocol: any, to: { set: servers } } }
             routers:
               gw:
@@ -25,6 +25,8 @@ struct RoutedFlowTests {
                 forwards:
                   - { listen: 203.0.113.1, protocol: tcp, port: 8080, to: 10.0.0.1:80 }
                   - { listen: "fd20::1", protocol: tcp, port: 8080, to: "[fd00::1]:80" }
+                  - { listen: 203.0.113.1, protocol: tcp, port: 8443, to: 10.0.0.1:443 }
+                  - { listen: "fd20::1", protocol: tcp, port: 8443, to: "[fd00::1]:443" }
             vms:
               w: { nics: [ { switch: blue, address: [10.0.0.1, "fd00::1"], groups: web, namespace: @w ,
                 gateway: [10.0.0.254, "fd00::fe"] } ] }
@@ -39,7 +41,9 @@ struct RoutedFlowTests {
         try await Town.with(["w", "c", "o", "p"]) { town in
             town.expect(try await town.apply(Self.manifest(isAllowed: true)))
             let forwarded = ["o", "p", "c"].flatMap { guest in
-                ["203.0.113.1", "fd20::1"].map { (guest: guest, line: "tcp \($0) 8080") }
+                ["203.0.113.1", "fd20::1"].flatMap { address in
+                    ["tcp \(address) 8080", "hear \(address) 8443"].map { (guest: guest, line: $0) }
+                }
             }
             let asked = ["203.0.113.9", "fd20::9", "203.0.113.8", "fd20::8"].flatMap { address in
                 ["tcp \(address) 80", "hear \(address) 443", "udp \(address) 53", "icmp \(address) 0"].map {

@@ -37,7 +37,8 @@ struct RoutedGroupTests {
             gateway: [10.0.0.254, "fd00::fe"] } ] }
           x: { nics: [ { switch: red, address: [10.1.0.5, "fd01::5"], groups: red, namespace: @x ,
             gateway: [10.1.0.254, "fd01::fe"] } ] }
-          o: { nics: [ { switch: wan, address: [203.0.113.9, "fd20::9"], namespace: @o } ] }
+          o: { nics: [ { switch: wan, address: [203.0.113.9, "fd20::9"], namespace: @o ,
+            gateway: [203.0.113.1, "fd20::1"] } ] }
         """
 
     private static let hosts = [
@@ -115,6 +116,30 @@ struct RoutedGroupTests {
                 Self.ask("w", "narrow", "o", 53, false),
             ]
             town.expect(try await town.surprises(questions.flatMap(\.self)))
+        }
+    }
+
+    @Test func `what was refused makes no way for an answer`() async throws {
+        try await Self.with { town in
+            let (w, o) = (try #require(town.guests["w"]), try #require(town.guests["o"]))
+            for (inner, outer, family) in [("10.0.0.1", "203.0.113.9", 4), ("[fd00::1]", "[fd20::9]", 6)] {
+                // w may send nothing of its own: this would be an answer to what nobody let in.
+                try await o.run("sh", "-c", "echo hello | socat -u - UDP\(family):\(inner):9999,bind=:4444")
+                try await TemporaryDirectory.with { directory in
+                    let listen = o.inside(["socat", "-u", "UDP\(family)-RECV:4444", "-"])
+                    try await RunningCommand.with(listen, log: directory.file("heard")) { _ in
+                        let send = "for i in 1 2 3 4 5; do echo hello; sleep 0.2; done"
+                        try await w.run("sh", "-c", "(\(send)) | socat -u - UDP\(family):\(outer):4444,bind=:9999")
+                        // That it would have been heard.
+                        let isThere = try await eventually(within: 20) {
+                            try await o.run("sh", "-c", "echo there | socat -u - UDP\(family):\(outer):4444")
+                            return try directory.read("heard").contains("there")
+                        }
+                        let heard = try directory.read("heard")
+                        #expect(isThere && !heard.contains("hello"), "\(family): \(heard)")
+                    }
+                }
+            }
         }
     }
 }

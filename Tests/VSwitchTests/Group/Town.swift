@@ -68,7 +68,7 @@ struct Town: Sendable {
         let links = LinkListing(in: .namespace(node.name))
         ledger = NFLedger(in: links.location, tenure: .passing)
         reconciler = Reconciler(kinds: [
-            SwitchKind(links: links), GroupKind(ledger), AddressSetKind(), StateKind(ledger),
+            SwitchKind(links: links), GroupKind(ledger), AddressSetKind(), StateKind(ledger), RoutedKind(ledger),
             GuardKind(links: links, ledger), NICKind(links: links), NATKind(ledger), RouterKind(in: links.location),
         ])
     }
@@ -89,14 +89,14 @@ struct Town: Sendable {
                 SwitchKind.section, AddressSetKind.section, GroupKind.section, RouterSection.section, Self.machines,
             ],
             derivations: [
-                NICKind.resolution(subnets: RouterKind.subnets), GuardKind.derivation,
+                NICKind.resolution(subnets: RouterKind.subnets), GuardKind.derivation, RoutedKind.derivation,
                 StateKind.derivation(joined: RouterKind.joinedSwitches),
                 RouterKind.resolution { $0.specs(of: SwitchKind.self).mapValues(\.mac) }, NATKind.derivation,
             ],
             kinds: [
                 SwitchKind(links: links), AddressSetKind(), GroupKind(ledger), GuardKind(links: links),
                 NICKind(links: links),
-                StateKind(NFLedger(tenure: .passing)), NATKind(), RouterKind(),
+                StateKind(ledger), RoutedKind(ledger), NATKind(), RouterKind(),
             ])
         let diagnostics = Diagnostics()
         let desired = loader.load([Source(file: "node.yaml", directory: "/", text: text)], diagnostics)
