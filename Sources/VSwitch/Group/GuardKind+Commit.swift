@@ -42,7 +42,7 @@ extension GuardKind {
         do throws(NetlinkError) {
             let new = Set(
                 judged.filter { PolicyNarrowing.isNew($0, in: draft.sight?.table) }.map(\.resourceName))
-            try FlowJudge.enforce(policy, among: judged, new: new, draft.desired, in: owned.location)
+            try FlowJudge.enforce(policy, among: judged, new: new, draft.desired, in: tracking)
         } catch {
             return .failed(
                 "the rules are in force, but flows that they forbid may go on, of which conntrack could not be told: "

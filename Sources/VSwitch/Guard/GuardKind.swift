@@ -14,12 +14,17 @@ public struct GuardKind: TableKind {
 
     public let owned: NFOwnedTable
     private let links: LinkListing
+    /// The namespace whose conntrack is told of flows that end; a test names one that is not there.
+    let tracking: NetworkLocation
 
     /// The guard of the network namespace of the listing, which the kinds of links share.
     ///
     /// - Parameter ledger: of the same namespace; all kinds of tables share it.
-    public init(links: LinkListing, _ ledger: NFLedger) {
+    public init(links: LinkListing, _ ledger: NFLedger) { self.init(links: links, ledger, tracking: ledger.location) }
+
+    init(links: LinkListing, _ ledger: NFLedger, tracking: NetworkLocation) {
         self.links = links
+        self.tracking = tracking
         owned = NFOwnedTable(in: ledger, GuardTable.family, GuardTable.name, mark: GuardTable.comment)
     }
 

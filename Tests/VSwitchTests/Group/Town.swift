@@ -62,14 +62,16 @@ struct Town: Sendable {
 
     static let script = #filePath.split(separator: "/").dropLast().map { "/" + $0 }.joined() + "/peer.py"
 
-    init(node: TestNamespace, guests: [String: TestNamespace]) {
+    /// - Parameter tracking: whose conntrack is told of flows that end; nil for the node's.
+    init(node: TestNamespace, guests: [String: TestNamespace], tracking: NetworkLocation? = nil) {
         self.node = node
         self.guests = guests
         let links = LinkListing(in: .namespace(node.name))
         ledger = NFLedger(in: links.location, tenure: .passing)
         reconciler = Reconciler(kinds: [
             SwitchKind(links: links), GroupKind(ledger), AddressSetKind(), StateKind(ledger), RoutedKind(ledger),
-            GuardKind(links: links, ledger), NICKind(links: links), NATKind(ledger), RouterKind(in: links.location),
+            GuardKind(links: links, ledger, tracking: tracking ?? links.location), NICKind(links: links),
+            NATKind(ledger), RouterKind(in: links.location),
         ])
     }
 
