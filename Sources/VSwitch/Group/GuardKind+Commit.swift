@@ -27,6 +27,16 @@ extension GuardKind {
         }
     }
 
+    /// Flows that were allowed so far, and may be no longer.
+    public func disruption(_ change: Change, spec: NFTable?, observation: TableObservation?) -> [String] {
+        guard let seen = observation?.sight.table, let wanted = spec else { return [] }
+        let ports = PolicyNarrowing.ports(from: seen, to: wanted)
+        guard !ports.isEmpty else { return [] }
+        let rest = ports.count > 5 ? " and \(ports.count - 5) more" : ""
+        let names = ports.prefix(5).joined(separator: ", ") + rest
+        return ["flows of \(names) that the rules no longer allow end, unless a group keeps them"]
+    }
+
     private func commit(_ draft: Draft, _ policy: Policy) throws(NFError) -> StepOutcome {
         let nics = draft.desired.specs(of: NICKind.self).values
         let wanted = try draft.table(policy)

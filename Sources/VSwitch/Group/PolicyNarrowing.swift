@@ -40,7 +40,15 @@ struct PolicyNarrowing {
     /// Those of these NICs with groups of which that is so.
     static func among(_ nics: some Sequence<NICSpec>, from seen: NFTable?, to wanted: NFTable) -> [NICSpec] {
         var narrowing = PolicyNarrowing(from: seen, to: wanted)
-        return nics.filter { !$0.groups.isEmpty && narrowing.concerns($0) }
+        return nics.filter { !$0.groups.isEmpty && narrowing.concerns(NFKey(.interface($0.interface))) }
+    }
+
+    /// The ports that had a policy before, and get one that may allow less.
+    static func ports(from seen: NFTable, to wanted: NFTable) -> [String] {
+        var narrowing = PolicyNarrowing(from: seen, to: wanted)
+        return (seen.sets[PolicyTable.dispatch(.egress)]?.elements.keys.sorted() ?? [])
+            .filter { narrowing.concerns($0) }
+            .map { String(decoding: $0.bytes.prefix { $0 != 0 }, as: UTF8.self) }
     }
 
     /// Whether a NIC may have been without groups before.
@@ -50,8 +58,7 @@ struct PolicyNarrowing {
             || seen?.sets[unjudged]?.elements[key] != nil
     }
 
-    private mutating func concerns(_ nic: NICSpec) -> Bool {
-        let key = NFKey(.interface(nic.interface))
+    private mutating func concerns(_ key: NFKey) -> Bool {
         if seen?.sets[Self.unjudged]?.elements[key] != nil { return true }
         var isConcerned = newlyBound.contains(key.bytes)
         for direction in Direction.allCases {

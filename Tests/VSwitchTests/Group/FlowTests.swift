@@ -59,6 +59,9 @@ struct FlowTests {
                 #expect(areTalking, "\(first)")
                 let plan = try await town.plan(Self.manifest(loss, isAllowed: false))
                 #expect(plan == ["routed/inet update", "guard/bridge update"])
+                let losses = try await town.losses(Self.manifest(loss, isAllowed: false))
+                #expect(losses == ["flows of w-net0 that the rules no longer allow end, unless a group keeps them"])
+                #expect(try await town.losses(Self.manifest(loss, isAllowed: true)) == [])
                 town.expect(try await town.apply(Self.manifest(loss, isAllowed: false)))
                 #expect(try await town.plan(Self.manifest(loss, isAllowed: false)) == [])
                 try await town.expect(counts) { $0.hasPrefix("a ") }

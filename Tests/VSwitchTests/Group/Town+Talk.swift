@@ -53,6 +53,13 @@ extension Town {
         }
     }
 
+    /// What a plan says of those who lose something.
+    func losses(_ text: String) async throws -> [String] {
+        let (desired, mistakes) = load(text)
+        guard let desired else { return mistakes }
+        return await reconciler.plan(desired).changes.flatMap(\.disruption)
+    }
+
     /// What a plan says, one line for each resource that is not as asked.
     func plan(_ text: String) async throws -> [String] {
         let (desired, mistakes) = load(text)
