@@ -9,6 +9,7 @@ public struct NFTable: Hashable, Sendable {
     public enum Family: UInt8, Hashable, Sendable {
         case inet = 1
         case ipv4 = 2
+        case arp = 3
         /// Sees what single devices receive and send, before and after all others.
         case netdev = 5
         case bridge = 7
@@ -41,6 +42,7 @@ public struct NFTable: Hashable, Sendable {
         switch family {
         case .inet: "inet \(name)"
         case .ipv4: "ip \(name)"
+        case .arp: "arp \(name)"
         case .netdev: "netdev \(name)"
         case .bridge: "bridge \(name)"
         case .ipv6: "ip6 \(name)"

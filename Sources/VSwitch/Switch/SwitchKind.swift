@@ -9,6 +9,8 @@ public struct SwitchObservation: Hashable, Sendable {
     public var isOurs: Bool
     /// Further bridges with the mark of this switch: renamed by hand, and made anew since.
     public var strays: [Link] = []
+    /// What somebody else has plugged into it: the fence lets such a port carry nothing.
+    public var strangers: [InterfaceName] = []
 }
 
 /// Virtual switches: bridges that carry our alias. A link without it is never touched.
@@ -41,6 +43,11 @@ public struct SwitchKind: ResourceKind {
                 seen[name]?.strays.append(link)
             }
         }
+        for link in listing {
+            guard let master = link.master, link.owner == nil, UplinkMark(of: link) == nil else { continue }
+            let owner = seen.first { $0.value.isOurs && $0.value.link.index == master }
+            if let name = owner?.key { seen[name]?.strangers.append(link.name) }
+        }
         return seen
     }
 
@@ -70,7 +77,17 @@ public struct SwitchKind: ResourceKind {
         }
         let strays = observation.strays.map { FieldChange("bridge too many", from: "\($0.name)") }
         let fields = Self.differences(spec, link).map(\.field) + strays
-        return fields.isEmpty ? .none : .update(fields)
+        if !fields.isEmpty { return .update(fields) }
+        return Self.strangeness(observation.strangers, spec).map { .degraded(reason: $0) } ?? .none
+    }
+
+    /// In words, what others have plugged in; an uplink of the switch is about to be borrowed.
+    private static func strangeness(_ strangers: [InterfaceName], _ spec: SwitchSpec) -> String? {
+        let strangers = strangers.filter { !spec.uplinks.contains($0) }.sorted { $0.description < $1.description }
+        guard let first = strangers.first else { return nil }
+        let others = strangers.count > 1 ? " and \(strangers.count - 1) more are" : " is"
+        return "\(first)\(others) plugged into it by somebody else and carries nothing; "
+            + "make it an uplink, or release it with `ip link set \(first) nomaster`"
     }
 
     private static func creation(_ spec: SwitchSpec) -> Change { .create([FieldChange("mtu", to: "\(spec.mtu)")]) }

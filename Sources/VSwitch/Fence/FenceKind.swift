@@ -1,0 +1,59 @@
+public import Netlink
+public import Reconcile
+public import Rules
+
+/// The fence around our switches: a link that somebody else plugs into one of our bridges carries nothing, neither to a
+/// neighbour nor to the node.
+///
+/// It is there for switches without NICs, too: they have uplinks and routers.
+public struct FenceKind<Side: FenceSide>: TableKind {
+    public typealias Subject = SwitchKind
+
+    public static var name: String { Side.kind }
+    public static var resourceName: String { Side.resource }
+
+    public let owned: NFOwnedTable
+    private let links: LinkListing
+
+    /// The fence of the network namespace of the listing, which the kinds of links share.
+    ///
+    /// - Parameter ledger: of the same namespace; all kinds of tables share it.
+    public init(links: LinkListing, _ ledger: NFLedger) {
+        self.links = links
+        owned = NFOwnedTable(in: ledger, Side.family, FenceTable.name, mark: FenceTable.comment)
+    }
+
+    public static func compile(_ subjects: [String: SwitchSpec], _ desired: Desired) -> NFTable {
+        FenceTable.compile(Side.family, Fenced(desired))
+    }
+
+    /// Adds the table where there is any switch and the kernel needs this side of it; all that is plugged in by us
+    /// stands on it.
+    public static var derivation: Derivation {
+        Derivation { desired, _ in
+            guard FenceTable.isNeeded(Side.family), !desired.specs(of: SwitchKind.self).isEmpty else { return }
+            desired.add(Self.self, resourceName, compile(desired.specs(of: SwitchKind.self), desired))
+            let fence = id(resourceName)
+            for name in desired.specs(of: NICKind.self).keys { desired.addReference(from: NICKind.id(name), to: fence) }
+        }
+    }
+
+    /// A link that has the name of a port of ours and is somebody else's is a stranger like any other.
+    public func adjusted(
+        _ wanted: NFTable?, over seen: NFTable?, _ desired: Desired, at moment: TableMoment
+    ) throws(NetlinkError) -> NFTable? {
+        guard wanted != nil else { return nil }
+        var fenced = Fenced(desired)
+        fenced.exclude(try links.shared(), desired)
+        return FenceTable.compile(Side.family, fenced)
+    }
+
+    public func fields(from seen: NFTable?, to wanted: NFTable?, _ change: NFTableChange) -> [FieldChange] {
+        switch change {
+        case .none, .delete: []
+        case .create: [FieldChange("rules", to: "what others plug into our bridges carries nothing")]
+        case .replace: [FieldChange("rules", from: "changed", to: "as compiled")]
+        case .update(let update): update.summary.map { FieldChange($0.subject, to: $0.change) }
+        }
+    }
+}

@@ -1,0 +1,44 @@
+internal import Netlink
+internal import Reconcile
+
+/// The bridges of our switches, and the ports that belong on them: NICs, uplinks, overlays. All others are strangers.
+struct Fenced: Sendable {
+    private(set) var bridges: [InterfaceName: MACAddress] = [:]
+    private(set) var ports: Set<InterfaceName> = []
+
+    /// What a manifest asks for.
+    init(_ desired: Desired) {
+        for spec in desired.specs(of: SwitchKind.self).values { bridges[spec.bridge] = spec.mac }
+        ports.formUnion(desired.specs(of: NICKind.self).values.map(\.interface))
+        ports.formUnion(desired.specs(of: UplinkKind.self).values.map(\.interface))
+        ports.formUnion(desired.specs(of: OverlayKind.self).values.map(\.interface))
+    }
+
+    /// Without what has the name of a thing of ours, and is somebody else's: a stranger under our name.
+    ///
+    /// - Parameter links: those of the node. A port that is not there yet is none of them.
+    mutating func exclude(_ links: [Link], _ desired: Desired) {
+        let uplinks = Set(desired.specs(of: UplinkKind.self).values.map(\.interface))
+        for link in links where link.owner == nil {
+            if ports.contains(link.name), !uplinks.contains(link.name) { ports.remove(link.name) }
+            if bridges[link.name] != nil { bridges[link.name] = nil }
+        }
+    }
+
+    /// Interface names, as the rules look for them.
+    var portSet: NFSet { Self.names("ports", ports) }
+    var bridgeSet: NFSet { Self.names("bridges", bridges.keys) }
+
+    private static func names(_ name: String, _ interfaces: some Sequence<InterfaceName>) -> NFSet {
+        var set = NFSet(name, key: [.interfaceName])
+        for interface in interfaces { set.insert(NFKey(.interface(interface))) }
+        return set
+    }
+
+    /// The addresses that the node itself sends from on our bridges.
+    var stationSet: NFSet {
+        var set = NFSet("stations", key: [.etherAddress])
+        for mac in bridges.values { set.insert(NFKey(.mac(mac))) }
+        return set
+    }
+}
