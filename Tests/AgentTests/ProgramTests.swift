@@ -67,11 +67,14 @@ struct ProgramTests {
             try node.place.write(Self.text)
             let plan = try await node.sdagent("plan")
             #expect(plan.code == 2)
-            #expect(plan.output.hasSuffix("\nPlan: 3 to create.\n"))
+            // The switch, its fence, the guard, the NIC; the fence has more sides on some kernels.
+            let count = plan.output.split(separator: "\n").filter { $0.hasPrefix("  + ") }.count
+            #expect(count >= 4)
+            #expect(plan.output.hasSuffix("\nPlan: \(count) to create.\n"))
             #expect(try await node.namespace.run("ip", "-o", "link").split(separator: "\n").count == 1)
             let apply = try await node.sdagent("apply")
             #expect(apply.code == 0)
-            #expect(apply.output.hasSuffix("\nApplied: 3 created.\n"))
+            #expect(apply.output.hasSuffix("\nApplied: \(count) created.\n"))
             #expect(apply.error == "")
             let again = try await node.sdagent("plan")
             #expect(again.code == 0)
@@ -81,7 +84,7 @@ struct ProgramTests {
             #expect(second.output == "No changes: the node is as the manifest says.\n")
             let status = try await node.sdagent("status")
             #expect(status.code == 0)
-            #expect(status.output.contains("nic/vm1/net0  converged\n"))
+            #expect(status.output.contains(/nic\/vm1\/net0 +converged\n/))
         }
     }
 
@@ -137,7 +140,8 @@ struct ProgramTests {
             try node.place.write("switches: {blue: {}, red: {}}\n")
             let apply = try await node.sdagent("apply")
             #expect(apply.code == 1)
-            #expect(apply.output.hasSuffix("\nApplied: 1 created; 1 conflict.\n"))
+            #expect(apply.output.contains("  + switch/red  created\n"))
+            #expect(apply.output.hasSuffix(" created; 1 conflict.\n"))
             #expect(apply.error.hasPrefix("sdagent: switch/blue: conflict: "))
             let link = try await node.namespace.run("ip", "-d", "link", "show", "blue")
             #expect(link.contains("bridge") && !link.contains("alias"))

@@ -148,10 +148,9 @@ struct DaemonTests {
         #expect(after == before, "\(Golden.sideBySide(before, after))")
         // Each daemon takes each table over, which has no other effect.
         let events = try text(ofFile: rules).split(separator: "\n").map { $0.prefix { $0 != "{" } }
-        #expect(
-            Set(events.filter { !$0.hasPrefix("# new generation") }) == [
-                "add table bridge sdagent", "add table inet sdagent",
-            ], "\(events)")
+        let tables = try await node.space.run("nft", "list", "tables").split(separator: "\n").map { "add \($0)" }
+        #expect(tables.count > 2)
+        #expect(Set(events.filter { !$0.hasPrefix("# new generation") }.map(String.init)) == Set(tables), "\(events)")
     }
 
     /// What a log holds once it has not grown for two seconds.

@@ -43,8 +43,11 @@ public struct SwitchKind: ResourceKind {
                 seen[name]?.strays.append(link)
             }
         }
+        let borrowed = Set(desired.specs(of: UplinkKind.self).values.map(\.interface))
         for link in listing {
             guard let master = link.master, link.owner == nil, UplinkMark(of: link) == nil else { continue }
+            // A port that is about to be borrowed is no stranger.
+            guard !borrowed.contains(link.name) else { continue }
             let owner = seen.first { $0.value.isOurs && $0.value.link.index == master }
             if let name = owner?.key { seen[name]?.strangers.append(link.name) }
         }
@@ -78,13 +81,12 @@ public struct SwitchKind: ResourceKind {
         let strays = observation.strays.map { FieldChange("bridge too many", from: "\($0.name)") }
         let fields = Self.differences(spec, link).map(\.field) + strays
         if !fields.isEmpty { return .update(fields) }
-        return Self.strangeness(observation.strangers, spec).map { .degraded(reason: $0) } ?? .none
+        return Self.strangeness(observation.strangers).map { .degraded(reason: $0) } ?? .none
     }
 
-    /// In words, what others have plugged in; an uplink of the switch is about to be borrowed.
-    private static func strangeness(_ strangers: [InterfaceName], _ spec: SwitchSpec) -> String? {
-        let strangers = strangers.filter { !spec.uplinks.contains($0) }.sorted { $0.description < $1.description }
-        guard let first = strangers.first else { return nil }
+    /// In words, what others have plugged in.
+    private static func strangeness(_ strangers: [InterfaceName]) -> String? {
+        guard let first = strangers.min(by: { $0.description < $1.description }) else { return nil }
         let others = strangers.count > 1 ? " and \(strangers.count - 1) more are" : " is"
         return "\(first)\(others) plugged into it by somebody else and carries nothing; "
             + "make it an uplink, or release it with `ip link set \(first) nomaster`"
