@@ -48,6 +48,47 @@ struct UplinkTests {
         }
     }
 
+    /// All that the node tells of a port, save what its own counters and timers move.
+    private func portrait(_ node: Node, _ name: String) async throws -> String {
+        let link = try await node.space.run("ip", "-d", "link", "show", name)
+        let addresses = try await node.space.run("ip", "addr", "show", name)
+        let settings = try await node.space.run(
+            "sh", "-c",
+            "for f in 4 6; do cd /proc/sys/net/ipv$f/conf/\(name) && for i in *; do "
+                + "[ $i = stable_secret ] || echo $f $i $(cat $i); done; done")
+        return link + addresses + settings
+    }
+
+    @Test func `a port's MTU, promiscuity, addresses and IPv6 settings are as before, up or down`() async throws {
+        try await Node.with { node in
+            for port in ["eth1", "eth2"] {
+                try await addPort(node, port)
+                for words in ["mtu 1400", "promisc on", "allmulticast on", "txqueuelen 77"] {
+                    try await node.space.run("sh", "-c", "ip link set \(port) \(words)")
+                }
+                try await node.space.run("sh", "-c", "echo 0 > /proc/sys/net/ipv6/conf/\(port)/accept_ra")
+                try await node.space.run("sh", "-c", "echo 1 > /proc/sys/net/ipv6/conf/\(port)/accept_dad")
+                try await node.space.run("sh", "-c", "echo 1 > /proc/sys/net/ipv4/conf/\(port)/forwarding")
+            }
+            // One that has never been up shows another queue than one that has.
+            for state in ["up", "down"] { try await node.space.run("ip", "link", "set", "eth1", state) }
+            for link in ["eth2", "eth2-peer"] { try await node.space.run("ip", "link", "set", link, "up") }
+            func settled() async throws -> Bool {
+                let shown = try await portrait(node, "eth2")
+                return shown.contains("scope link") && !shown.contains("tentative") && shown.contains("state UP")
+            }
+            #expect(try await eventually(within: 20) { try await settled() })
+            let before = [try await portrait(node, "eth1"), try await portrait(node, "eth2")]
+            #expect(before[1].contains("inet6 fe80::") && before[1].contains("PROMISC"))
+            #expect(await node.apply(try desired("wan", "eth1", "eth2")) == [])
+            #expect(try await portrait(node, "eth2").contains("master wan"))
+            #expect(await node.apply(Desired()) == [])
+            #expect(try await eventually(within: 20) { try await settled() })
+            #expect(try await portrait(node, "eth1") == before[0])
+            #expect(try await portrait(node, "eth2") == before[1])
+        }
+    }
+
     @Test func `a missing port is reported, and the rest converges`() async throws {
         try await Node.with { node in
             try await addPort(node, "eth1")
