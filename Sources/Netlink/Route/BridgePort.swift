@@ -17,6 +17,9 @@ public struct BridgePortAttributes: Hashable, Sendable {
     public var isIsolated = false
     /// Whether frames come in only from MAC addresses that the bridge knows to be there (Linux 5.18).
     public var isLocked = false
+    /// Whether it is shut when a spanning tree message comes in there, until its carrier comes back. Only a bridge with
+    /// STP on looks at it.
+    public var guardsTree = false
 
     /// A port as the kernel makes it.
     public init() {}
@@ -34,9 +37,15 @@ extension BridgePortAttributes {
             case Int(IFLA_BRPORT_NEIGH_SUPPRESS): suppressesNeighbours = number != 0
             case Int(IFLA_BRPORT_ISOLATED): isIsolated = number != 0
             case Int(IFLA_BRPORT_LOCKED): isLocked = number != 0
+            case Int(IFLA_BRPORT_GUARD): guardsTree = number != 0
             default: break
             }
         }
+    }
+
+    /// Whether the port's state (IFLA_BRPORT_STATE) is BR_STATE_DISABLED, 0 (linux/if_bridge.h).
+    static func isDisabled(_ attributes: AttributeReader) -> Bool {
+        attributes.first { $0.type == Int(IFLA_BRPORT_STATE) }?.number(as: UInt8.self) == 0
     }
 }
 
@@ -61,6 +70,7 @@ extension AttributeWriter {
             (Int(IFLA_BRPORT_MCAST_FLOOD), port.floodsMulticast), (Int(IFLA_BRPORT_BCAST_FLOOD), port.floodsBroadcast),
             (Int(IFLA_BRPORT_NEIGH_SUPPRESS), port.suppressesNeighbours),
             (Int(IFLA_BRPORT_ISOLATED), port.isIsolated), (Int(IFLA_BRPORT_LOCKED), port.isLocked),
+            (Int(IFLA_BRPORT_GUARD), port.guardsTree),
         ]
         for (type, isOn) in flags { attribute(type, UInt8(isOn ? 1 : 0)) }
     }

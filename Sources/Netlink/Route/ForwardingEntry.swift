@@ -107,6 +107,13 @@ extension ForwardingEntry {
 extension NetlinkSocket {
     /// Lists what one link has in its own database and, as a port, in its bridge's; learned entries too.
     public mutating func forwardingEntries(of link: Int32) throws(NetlinkError) -> [ForwardingEntry] {
+        try listEntries(of: link).filter { $0.link == link }
+    }
+
+    /// Lists what all links have.
+    public mutating func forwardingEntries() throws(NetlinkError) -> [ForwardingEntry] { try listEntries(of: 0) }
+
+    private mutating func listEntries(of link: Int32) throws(NetlinkError) -> [ForwardingEntry] {
         var request = MessageWriter(capacity: 64)
         request.message(UInt16(RTM_GETNEIGH), .dump, operation: "list forwarding entries") {
             var header = ndmsg()
@@ -114,7 +121,7 @@ extension NetlinkSocket {
             header.ndm_ifindex = link
             $0.append(header)
         }
-        return try dump(request) { ForwardingEntry($0) }.filter { $0.link == link }
+        return try dump(request) { ForwardingEntry($0) }
     }
 }
 

@@ -41,8 +41,11 @@ public struct Link: Hashable, Sendable {
     public var bridge: BridgeAttributes?
     /// Of a VXLAN link.
     public var vxlan: VXLANAttributes?
-    /// Of a VXLAN link that is a port of a bridge: how the bridge treats it.
+    /// Of a port of a bridge: how the bridge treats it.
     public var port: BridgePortAttributes?
+    /// Of a port of a bridge that is switched on and has a carrier: the bridge has shut it all the same, as it does
+    /// where a spanning tree message came in at a guarded port (BR_STATE_DISABLED).
+    public var isShut = false
 
     init(index: Int32, name: InterfaceName) {
         self.index = index
@@ -108,28 +111,4 @@ public struct TunAttributes: Hashable, Sendable {
     public var owner: UInt32?
     /// The group whose members may open it without CAP_NET_ADMIN.
     public var group: UInt32?
-}
-
-/// What the kernel shows of a bridge (IFLA_BR_*).
-public struct BridgeAttributes: Hashable, Sendable {
-    /// How long a port listens and learns before it forwards, in hundredths of a second; matters with STP only.
-    public var forwardDelay: UInt32
-    /// Whether it takes part in the spanning tree protocol.
-    public var isSTPEnabled: Bool
-    /// Whether it follows IGMP and MLD.
-    public var isMulticastSnooping: Bool
-    /// Whether br_netfilter shows what it forwards to the hooks of IPv4 and IPv6, and so to conntrack
-    /// (IFLA_BR_NF_CALL_IPTABLES, IFLA_BR_NF_CALL_IP6TABLES). The node's sysctls may ask for it too.
-    public var callsNetfilter: Bool
-
-    /// A bridge that forwards at once and to all: no STP, no delay, no snooping.
-    public init(
-        forwardDelay: UInt32 = 0, isSTPEnabled: Bool = false, isMulticastSnooping: Bool = false,
-        callsNetfilter: Bool = false
-    ) {
-        self.forwardDelay = forwardDelay
-        self.isSTPEnabled = isSTPEnabled
-        self.isMulticastSnooping = isMulticastSnooping
-        self.callsNetfilter = callsNetfilter
-    }
 }

@@ -74,9 +74,9 @@ extension Link {
                 case .vxlan: vxlan = VXLANAttributes(attribute.nested)
                 default: break
                 }
-            // Of other ports nobody asks, and there may be thousands.
-            case Int(IFLA_INFO_SLAVE_DATA) where kind == .vxlan && isBridgePort:
+            case Int(IFLA_INFO_SLAVE_DATA) where isBridgePort:
                 port = BridgePortAttributes(attribute.nested)
+                isShut = isUp && isRunning && BridgePortAttributes.isDisabled(attribute.nested)
             default: break
             }
         }
@@ -121,24 +121,6 @@ extension TunAttributes {
             case Int(IFLA_TUN_MULTI_QUEUE): isMultiQueue = isOn
             case Int(IFLA_TUN_OWNER): owner = attribute.number()
             case Int(IFLA_TUN_GROUP): group = attribute.number()
-            default: break
-            }
-        }
-    }
-}
-
-extension BridgeAttributes {
-    fileprivate init(_ attributes: AttributeReader) {
-        self.init()
-        var calls: (ipv4: Bool, ipv6: Bool) = (false, false)
-        defer { callsNetfilter = calls.ipv4 && calls.ipv6 }
-        for attribute in attributes {
-            switch attribute.type {
-            case Int(IFLA_BR_NF_CALL_IPTABLES): calls.ipv4 = attribute.number(as: UInt8.self) != 0
-            case Int(IFLA_BR_NF_CALL_IP6TABLES): calls.ipv6 = attribute.number(as: UInt8.self) != 0
-            case Int(IFLA_BR_FORWARD_DELAY): forwardDelay = attribute.number() ?? 0
-            case Int(IFLA_BR_STP_STATE): isSTPEnabled = attribute.number(as: UInt32.self) != 0
-            case Int(IFLA_BR_MCAST_SNOOPING): isMulticastSnooping = attribute.number(as: UInt8.self) != 0
             default: break
             }
         }

@@ -179,13 +179,4 @@ extension AttributeWriter {
             }
         }
     }
-
-    fileprivate mutating func write(_ bridge: BridgeAttributes) {
-        attribute(Int(IFLA_BR_STP_STATE), UInt32(bridge.isSTPEnabled ? 1 : 0))
-        attribute(Int(IFLA_BR_FORWARD_DELAY), bridge.forwardDelay)
-        attribute(Int(IFLA_BR_MCAST_SNOOPING), UInt8(bridge.isMulticastSnooping ? 1 : 0))
-        // A kernel without br_netfilter reads over these two.
-        attribute(Int(IFLA_BR_NF_CALL_IPTABLES), UInt8(bridge.callsNetfilter ? 1 : 0))
-        attribute(Int(IFLA_BR_NF_CALL_IP6TABLES), UInt8(bridge.callsNetfilter ? 1 : 0))
-    }
 }

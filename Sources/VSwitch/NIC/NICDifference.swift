@@ -10,10 +10,17 @@ struct NICDifference {
     private(set) var link = LinkChange()
     /// IPv6 must be switched off on the port.
     private(set) var isIPv6Due = false
+    /// What the bridge must be told of the port.
+    private(set) var port: BridgePortAttributes?
+    /// MAC addresses that must be set at the port, and those that must go from it.
+    private(set) var fixed: (added: Set<MACAddress>, removed: Set<MACAddress>) = ([], [])
     /// Who may open the tap must be set.
     private(set) var access: Tap.Access?
     /// The far end must be looked after.
     private(set) var isFarEndDue = false
+
+    /// Whether entries of MAC addresses differ.
+    var hasAddresses: Bool { !fixed.added.isEmpty || !fixed.removed.isEmpty }
 
     /// - Parameters:
     ///   - link: the NIC's own link, of the right type.
@@ -43,6 +50,7 @@ struct NICDifference {
             note("state", from: "down", to: "up")
             self.link.isUp = true
         }
+        comparePort(spec, link, observation)
         switch spec.attachment {
         case .tap: compareOwner(link, observation)
         case .namespace(_, let name, let gateways): compareFarEnd(spec, name, gateways, observation.farEnd)
@@ -51,6 +59,24 @@ struct NICDifference {
 
     private mutating func note(_ field: String, from: String?, to: String?) {
         fields.append(FieldChange(field, from: from, to: to))
+    }
+
+    private mutating func comparePort(_ spec: NICSpec, _ link: Link, _ observation: NICObservation) {
+        let wanted = spec.port.bridging
+        let addresses: Set<MACAddress> = spec.port.learning == .fixed ? [spec.mac] : []
+        guard self.link.master == nil else {
+            // A port that comes anew has forgotten all.
+            if spec.port != PortSettings() { port = wanted }
+            fixed.added = addresses
+            return
+        }
+        if let seen = link.port, seen != wanted {
+            fields += seen.differences(from: wanted)
+            port = wanted
+        }
+        guard let seen = observation.fixed, seen != addresses else { return }
+        note("mac at the port", from: Self.words(seen), to: Self.words(addresses))
+        fixed = (addresses.subtracting(seen), seen.subtracting(addresses))
     }
 
     private mutating func compareOwner(_ link: Link, _ observation: NICObservation) {
@@ -116,6 +142,7 @@ extension NICSpec {
             let texts = addresses.map { $0.length == nil ? $0.address.description : $0.prefix.description }
             fields.append(FieldChange("address", to: texts.joined(separator: ", ")))
         }
+        fields += port.summary
         switch attachment {
         case .tap(let owner?): fields.append(FieldChange("owner", to: "\(owner)"))
         case .tap(nil): break

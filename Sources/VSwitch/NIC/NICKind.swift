@@ -41,6 +41,7 @@ public struct NICKind: ResourceKind {
             case .failure(let problem): seen[name, default: NICObservation()].problem = problem.text
             }
         }
+        try FixedAddresses.observe(specs, &seen, links.location)
         FarEnds.observe(specs, &seen)
         return seen
     }
@@ -69,7 +70,11 @@ public struct NICKind: ResourceKind {
         guard let link = observation.link else { return .create(spec.summary) }
         if let reason = spec.replaceReason(link, observation) { return .replace(reason: reason, spec.summary) }
         let fields = NICDifference(spec, link, observation).fields
-        return fields.isEmpty ? .none : .update(fields)
+        guard fields.isEmpty else { return .update(fields) }
+        guard link.isShut, spec.port.guardsTree else { return .none }
+        return .degraded(
+            reason: "it has sent a spanning tree message, and the switch has shut its port; stop that, then set its "
+                + "link down with `ip link set \(link.name) down`, and it comes back")
     }
 
     public func obstacle(_ observation: NICObservation) -> Obstacle? { observation.occupant?.obstacle }

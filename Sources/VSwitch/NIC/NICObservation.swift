@@ -12,6 +12,8 @@ public struct NICObservation: Hashable, Sendable {
     public var owner: UInt32?
     /// What the namespace shows of the far end, if the NIC is to have one and the namespace is there.
     public var farEnd: FarEndObservation?
+    /// The MAC addresses that are set at its port, and stay there; nil where nobody asked.
+    public var fixed: Set<MACAddress>?
     /// Why this node cannot have the NIC: an unknown user, a namespace that does not exist.
     public var problem: String?
 

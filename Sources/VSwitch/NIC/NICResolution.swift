@@ -50,6 +50,7 @@ extension NICSpec {
     /// Takes the MTU from the switch, and prefix lengths from the subnets on it, where the manifest gives none.
     mutating func resolve(_ network: SwitchSpec?, _ subnets: [IPPrefix]) {
         mtu = mtu ?? network?.mtu ?? 1500
+        port.guardsTree = network?.settings.spanningTree != nil
         for index in addresses.indices where addresses[index].length == nil {
             let address = addresses[index].address
             // The longest prefix is the nearest subnet.

@@ -71,9 +71,12 @@ extension NICRun {
         for ((step, spec), error) in zip(made, quiet) {
             if let error { fail(step, PortIPv6.words(error, spec.interface)) }
             let change = portChange(spec, bridges)
-            batch.add(step: step) { $0.changeLink(.name(spec.interface), change) }
+            batch.add(step: step) { Self.enslave(.name(spec.interface), spec, change, &$0) }
         }
         let errors = try batch.errors(on: &socket)
+        for ((step, spec), error) in zip(made, try openPairs(made, errors)) {
+            if let error { fail(step, "\(error.about(spec.interface))") }
+        }
         var removal = StepBatch(count: steps.count)
         for (step, spec) in made {
             if let error = errors[step] { fail(step, "\(error.about(spec.interface))") }
@@ -81,6 +84,19 @@ extension NICRun {
             removal.add(step: step, tolerating: .missing) { $0.deleteLink(.name(spec.interface)) }
         }
         _ = try removal.errors(on: &socket)
+    }
+
+    /// Switches new near ends on whose ports have settings of their own.
+    private mutating func openPairs(
+        _ made: [(step: Int, spec: NICSpec)], _ errors: [NetlinkError?]
+    ) throws(NetlinkError) -> [NetlinkError?] {
+        var batch = StepBatch(count: steps.count)
+        for (step, spec) in made where errors[step] == nil && spec.port != PortSettings() {
+            guard let link = try socket.link(named: spec.interface) else { continue }
+            batch.add(step: step) { Self.open(link.index, spec, &$0) }
+        }
+        let found = try batch.errors(on: &socket)
+        return made.map { found[$0.step] }
     }
 
     /// Looks after the far ends of all pairs of the run that are new or differ.

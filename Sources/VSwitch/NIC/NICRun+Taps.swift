@@ -41,7 +41,10 @@ extension NICRun {
                 guard let spec = steps[order.step].spec else { continue }
                 let change = portChange(spec, bridges)
                 batch.add(step: order.step, tolerating: .unsupported) { $0.removeQueue(of: tap.index) }
-                batch.add(step: order.step) { $0.changeLink(.index(tap.index), change) }
+                batch.add(step: order.step) {
+                    Self.enslave(.index(tap.index), spec, change, &$0)
+                    Self.open(tap.index, spec, &$0)
+                }
             case .failure(let problem): fail(order.step, problem.text)
             }
         }

@@ -107,7 +107,11 @@ extension NICRun {
             }
             if difference.isIPv6Due || isIPv6Returning { quieted.append((index, link.name)) }
             if let access = difference.access { opened.append((index, link.name, access)) }
-            if change != LinkChange() { batch.add(step: index) { $0.changeLink(.index(link.index), change) } }
+            guard difference.port != nil || difference.hasAddresses else {
+                if change != LinkChange() { batch.add(step: index) { $0.changeLink(.index(link.index), change) } }
+                continue
+            }
+            batch.add(step: index) { Self.mend(link, difference, change, &$0) }
         }
         try send(first)
         try quiet(quieted, opened)

@@ -55,12 +55,14 @@ private struct NICReader {
         let addresses = fields.list("address") { Self.readAddress($0, $1) }
         let attachment = readAttachment(&fields, addresses)
         let groups = readGroups(&fields)
+        let port = PortSettings(reading: &fields)
         fields.finish()
         guard let name, let network, let attachment else { return nil }
-        let spec = NICSpec(
+        var spec = NICSpec(
             machine: machine, name: name, switchName: network.name, interface: interface, mac: mac,
             addresses: addresses, groups: groups.map(\.target.name), mtu: mtu.map { UInt32($0) },
             attachment: attachment)
+        spec.port = port
         return Found(spec: spec, position: item.position, switchPosition: network.position, groups: groups)
     }
 

@@ -63,6 +63,8 @@ public struct NICSpec: Hashable, Sendable {
     public var mtu: UInt32?
     /// A tap, or a namespace.
     public var attachment: Attachment
+    /// How the switch treats its port.
+    public var port = PortSettings()
 
     /// A NIC with everything derived that can be.
     public init(

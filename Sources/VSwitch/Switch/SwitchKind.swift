@@ -1,3 +1,4 @@
+public import Capabilities
 public import Netlink
 public import Reconcile
 
@@ -18,9 +19,14 @@ public struct SwitchKind: ResourceKind {
     public static let name = "switch"
 
     let links: LinkListing
+    /// Asked only for what not every kernel has.
+    private let capabilities: @Sendable () -> Capabilities
 
     /// Switches in the namespace of the listing, which other kinds of this part share.
-    public init(links: LinkListing) { self.links = links }
+    public init(links: LinkListing, capabilities: @escaping @Sendable () -> Capabilities = { .current }) {
+        self.links = links
+        self.capabilities = capabilities
+    }
 
     public func observe(_ desired: Desired) async throws -> [String: SwitchObservation] {
         let listing = try links.fresh()
@@ -68,6 +74,7 @@ public struct SwitchKind: ResourceKind {
 
     public func diff(name: String, spec: SwitchSpec?, observation: SwitchObservation?) -> Change {
         guard let spec else { return observation?.isOurs == true ? .delete : .none }
+        if let reason = spec.settings.lack(in: capabilities) { return .unsupported(reason: reason) }
         guard let observation else { return Self.creation(spec) }
         let link = observation.link
         guard observation.isOurs else {
@@ -92,7 +99,9 @@ public struct SwitchKind: ResourceKind {
             + "make it an uplink, or release it with `ip link set \(first) nomaster`"
     }
 
-    private static func creation(_ spec: SwitchSpec) -> Change { .create([FieldChange("mtu", to: "\(spec.mtu)")]) }
+    private static func creation(_ spec: SwitchSpec) -> Change {
+        .create([FieldChange("mtu", to: "\(spec.mtu)")] + spec.settings.summary)
+    }
 
     public func obstacle(_ observation: SwitchObservation) -> Obstacle? {
         observation.isOurs ? nil : observation.link.obstacle
@@ -108,28 +117,6 @@ public struct SwitchKind: ResourceKind {
         } catch {
             return steps.map { _ in .failed("\(error)") }
         }
-    }
-}
-
-extension BridgeAttributes {
-    /// What is otherwise than it should be, in words.
-    fileprivate func differences(from wanted: BridgeAttributes) -> [FieldChange] {
-        func word(_ isOn: Bool) -> String { isOn ? "on" : "off" }
-        var fields: [FieldChange] = []
-        if isSTPEnabled != wanted.isSTPEnabled {
-            fields.append(FieldChange("stp", from: word(isSTPEnabled), to: word(wanted.isSTPEnabled)))
-        }
-        if forwardDelay != wanted.forwardDelay {
-            fields.append(FieldChange("forward delay", from: "\(forwardDelay)", to: "\(wanted.forwardDelay)"))
-        }
-        if isMulticastSnooping != wanted.isMulticastSnooping {
-            fields.append(
-                FieldChange("snooping", from: word(isMulticastSnooping), to: word(wanted.isMulticastSnooping)))
-        }
-        if callsNetfilter != wanted.callsNetfilter {
-            fields.append(FieldChange("br_netfilter", from: word(callsNetfilter), to: word(wanted.callsNetfilter)))
-        }
-        return fields
     }
 }
 
@@ -154,14 +141,15 @@ extension SwitchKind {
             let field = FieldChange("mac", from: link.mac?.description, to: "\(spec.mac)")
             found.append(Difference(field: field) { $0.mac = spec.mac })
         }
-        if let bridge = link.bridge, bridge != spec.bridging {
+        if let bridge = link.bridge?.settled(as: spec.bridging), bridge != spec.bridging {
             for field in bridge.differences(from: spec.bridging) {
                 found.append(Difference(field: field) { $0.bridge = spec.bridging })
             }
         }
-        if let generation = link.addressGeneration, generation != .none {
-            let field = FieldChange("address generation", from: "\(generation)", to: "none")
-            found.append(Difference(field: field) { $0.addressGeneration = AddressGeneration.none })
+        if let generation = link.addressGeneration, generation != spec.addressGeneration {
+            let wanted = spec.addressGeneration
+            let field = FieldChange("address generation", from: "\(generation)", to: "\(wanted)")
+            found.append(Difference(field: field) { $0.addressGeneration = wanted })
         }
         if !link.isUp {
             found.append(Difference(field: FieldChange("state", from: "down", to: "up")) { $0.isUp = true })
@@ -213,19 +201,22 @@ extension SwitchKind {
             writer.changeLink(.index(link.index), first)
             change.isUp = true
         }
-        if link.bridge?.isSTPEnabled == true {
+        if link.bridge?.isSTPEnabled == true, !spec.bridging.isSTPEnabled {
             var first = LinkChange()
             first.isSTPEnabled = false
             writer.changeLink(.index(link.index), first)
         }
-        if PortIPv6.returns(to: link, mtu: change.mtu) {
-            // Down while its IPv6 comes back, so that it forms no address before it is told not to.
+        let isReturning = PortIPv6.returns(to: link, mtu: change.mtu)
+        if isReturning || change.addressGeneration != nil {
+            // Down while its IPv6 comes back, so that it forms no address before it is told not to; and while it is
+            // told otherwise, since it forms one, or gives it up, only then.
             var first = LinkChange()
             first.isUp = false
             writer.changeLink(.index(link.index), first)
             first.mtu = change.mtu
+            if !isReturning { first.addressGeneration = change.addressGeneration }
             writer.changeLink(.index(link.index), first)
-            change.addressGeneration = AddressGeneration.none
+            change.addressGeneration = spec.addressGeneration
             change.isUp = true
         }
         writer.changeLink(.index(link.index), change)
@@ -243,7 +234,7 @@ extension SwitchKind {
             var change = LinkChange()
             change.alias = OwnershipMark.alias(kind: name, name: spec.name)
             change.mtu = spec.mtu
-            change.addressGeneration = PortIPv6.generation(mtu: spec.mtu)
+            change.addressGeneration = PortIPv6.generation(mtu: spec.mtu).map { _ in spec.addressGeneration }
             change.isUp = true
             batch.add(step: index) { $0.changeLink(.name(spec.bridge), change) }
         }

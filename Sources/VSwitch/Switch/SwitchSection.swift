@@ -19,10 +19,12 @@ extension SwitchKind {
             if uplink != nil { positions.append(item.position) }
             return uplink
         }
+        let settings = SwitchSettings(reading: &fields)
         fields.finish()
 
-        let spec = SwitchSpec(
+        var spec = SwitchSpec(
             name: entry.name, mtu: mtu ?? overlay?.mtu ?? 1500, uplinks: uplinks, local: overlay?.local)
+        spec.settings = settings
         desired.add(SwitchKind.self, entry.name, spec, at: entry.entry.keyPosition)
         if let place, let overlay {
             let target = Reference(SwitchKind.id(entry.name), at: place.position)

@@ -11,6 +11,9 @@ public struct SwitchSpec: Hashable, Sendable {
     /// This node's own address in the overlay that joins it with switches of other nodes; nil if none does.
     public var local: IPAddress?
 
+    /// What it learns, its part in a spanning tree, what it does with multicast.
+    public var settings = SwitchSettings()
+
     /// Whether br_netfilter shows its frames to conntrack: where NICs have groups, and bridges have no conntrack of
     /// their own.
     public var isTracked = false
@@ -31,7 +34,15 @@ public struct SwitchSpec: Hashable, Sendable {
     public var bridge: InterfaceName { Self.bridge(of: name) }
 
     /// The bridge's own properties.
-    var bridging: BridgeAttributes { BridgeAttributes(callsNetfilter: isTracked) }
+    var bridging: BridgeAttributes {
+        var bridge = settings.bridging
+        bridge.callsNetfilter = isTracked
+        return bridge
+    }
+
+    /// Whether the bridge forms a link-local address. Only a querier needs one on its own account: hosts answer MLD
+    /// queries from such an address alone (RFC 3810 section 5.1.14).
+    var addressGeneration: AddressGeneration { settings.multicast == .snoop(isQuerier: true) ? .eui64 : .none }
 
     /// The name of the bridge of a switch.
     public static func bridge(of name: String) -> InterfaceName { .derived(from: name) }

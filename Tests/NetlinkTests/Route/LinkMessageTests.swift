@@ -13,17 +13,21 @@ struct LinkMessageTests {
         #expect(
             hex(batch.bytes)
                 == hex(
-                    "7c000000 1000 0106 00000000 00000000  # nlmsghdr: 124 bytes, RTM_NEWLINK, REQUEST|CREATE|EXCL",
+                    "b4000000 1000 0106 00000000 00000000  # nlmsghdr: 180 bytes, RTM_NEWLINK, REQUEST|CREATE|EXCL",
                     "00 00 0000 00000000 00000000 00000000  # ifinfomsg",
                     "0900 0300 626c756500 000000  # IFLA_IFNAME blue",
                     "0a00 0100 020000000007 0000  # IFLA_ADDRESS",
                     "0800 0400 aa050000  # IFLA_MTU 1450",
-                    "3c00 1280  # IFLA_LINKINFO, nested",
+                    "7400 1280  # IFLA_LINKINFO, nested",
                     "0b00 0100 62726964676500 00  # IFLA_INFO_KIND bridge",
-                    "2c00 0280  # IFLA_INFO_DATA, nested",
+                    "6400 0280  # IFLA_INFO_DATA, nested",
                     "0800 0500 00000000  # IFLA_BR_STP_STATE off",
                     "0800 0100 00000000  # IFLA_BR_FORWARD_DELAY 0",
+                    "0800 0300 d0070000 0600 0600 0080 0000  # IFLA_BR_MAX_AGE 20 s, IFLA_BR_PRIORITY 32768",
+                    "0800 0400 30750000  # IFLA_BR_AGEING_TIME 300 s",
                     "0500 1700 00 000000  # IFLA_BR_MCAST_SNOOPING off",
+                    "0500 2b00 02 000000 0500 2c00 01 000000  # IFLA_BR_MCAST_IGMP_VERSION 2, MLD_VERSION 1",
+                    "0500 1900 00 000000 0800 3100 00000000  # IFLA_BR_MCAST_QUERIER off, FDB_MAX_LEARNED none",
                     "0500 2400 00 000000  # IFLA_BR_NF_CALL_IPTABLES off",
                     "0500 2500 00 000000  # IFLA_BR_NF_CALL_IP6TABLES off"))
     }

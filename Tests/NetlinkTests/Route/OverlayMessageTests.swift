@@ -72,15 +72,15 @@ struct OverlayMessageTests {
                     "0800 0400 c000020b  0500 0700 01 000000  # IFLA_VXLAN_LOCAL, IFLA_VXLAN_LEARNING on",
                     "0800 0800 2c010000  0500 0500 00 000000  # IFLA_VXLAN_AGEING 300, IFLA_VXLAN_TTL: the route's",
                     "0500 1d00 02 000000  # IFLA_VXLAN_DF inherit",
-                    "6c000000 1000 0100 00000000 00000000  # nlmsghdr: 108 bytes, RTM_NEWLINK, REQUEST",
+                    "74000000 1000 0100 00000000 00000000  # nlmsghdr: 116 bytes, RTM_NEWLINK, REQUEST",
                     "00 00 0000 03000000 00000000 00000000  # ifinfomsg: index 3",
-                    "4c00 1280  # IFLA_LINKINFO, nested",
+                    "5400 1280  # IFLA_LINKINFO, nested",
                     "0b00 0400 62726964676500 00  # IFLA_INFO_SLAVE_KIND bridge",
-                    "3c00 0580  # IFLA_INFO_SLAVE_DATA, nested",
+                    "4400 0580  # IFLA_INFO_SLAVE_DATA, nested",
                     "0500 0800 00 000000  0500 0900 01 000000  # IFLA_BRPORT_LEARNING off, UNICAST_FLOOD on",
                     "0500 1b00 01 000000  0500 1e00 01 000000  # MCAST_FLOOD on, BCAST_FLOOD on",
                     "0500 2000 01 000000  0500 2100 00 000000  # NEIGH_SUPPRESS on, ISOLATED off",
-                    "0500 2700 00 000000  # LOCKED off"))
+                    "0500 2700 00 000000  0500 0500 00 000000  # LOCKED off, GUARD off"))
     }
 
     @Test func `forwarding entries`() throws {
