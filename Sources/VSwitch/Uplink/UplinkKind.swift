@@ -13,6 +13,8 @@ public struct UplinkObservation: Hashable, Sendable {
     public var master: InterfaceName?
     /// The index of the bridge of the wanted switch, if it is there and ours.
     public var bridge: Int32?
+    /// The largest packet of the wanted switch in bytes, as the manifest has it.
+    public var switchMTU: UInt32?
     /// Addresses of the port itself, which it would lose the use of.
     public var addresses: [IPPrefix] = []
     /// Routes through the port that somebody has put there, which would lead nowhere or be lost.
@@ -31,6 +33,7 @@ public struct UplinkKind: ResourceKind {
     public func observe(_ desired: Desired) async throws -> [String: UplinkObservation] {
         let listing = try links.shared()
         let specs = desired.specs(of: Self.self)
+        let switches = desired.specs(of: SwitchKind.self)
         let names = Dictionary(listing.map { ($0.index, $0.name) }) { first, _ in first }
         var bridges: [String: Int32] = [:]
         for link in listing {
@@ -46,6 +49,7 @@ public struct UplinkKind: ResourceKind {
             observation.borrower = mark?.switchName
             observation.master = link.master.flatMap { names[$0] }
             observation.bridge = specs[name].flatMap { bridges[$0.switchName] }
+            observation.switchMTU = specs[name].flatMap { switches[$0.switchName]?.mtu }
             seen[name] = observation
         }
         try addUse(&seen)
@@ -91,7 +95,11 @@ public struct UplinkKind: ResourceKind {
         }
         if !link.isUp { fields.append(FieldChange("state", from: "down", to: "up")) }
         if link.isIPv6Disabled == false { fields.append(FieldChange("ipv6 of the port", from: "on", to: "off")) }
-        return fields.isEmpty ? .none : .update(fields)
+        guard fields.isEmpty else { return .update(fields) }
+        guard let wanted = observation.switchMTU, link.mtu < wanted else { return .none }
+        return .degraded(
+            reason: "packets of \(link.mtu + 1) to \(wanted) bytes do not leave by it: set `mtu` of switch "
+                + "'\(spec.switchName)' to \(link.mtu), or `ip link set \(spec.interface) mtu \(wanted)`")
     }
 
     private static func borrowing(_ spec: UplinkSpec, _ observation: UplinkObservation) -> Change {
