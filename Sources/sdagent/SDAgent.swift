@@ -19,8 +19,8 @@ struct SDAgent: AsyncParsableCommand {
             """,
         version: version,
         subcommands: [
-            ValidateCommand.self, PlanCommand.self, ApplyCommand.self, StatusCommand.self, DoctorCommand.self,
-            RunCommand.self,
+            ValidateCommand.self, PlanCommand.self, ApplyCommand.self, StatusCommand.self, DeniedCommand.self,
+            DoctorCommand.self, RunCommand.self,
         ])
 
     static func main() async {

@@ -15,15 +15,23 @@ enum PolicyChains {
     /// Base chains, shared chains, and a pair for each group and each combination.
     static func compile(_ groups: [GroupSpec], policies: Set<[String]>, _ state: StateSource) -> [NFChain] {
         [established(state)]
-            + Direction.allCases.flatMap { [dispatch($0)] + judging($0, groups, policies) }
+            + Direction.allCases.flatMap { direction in
+                let refusal = DenialChains.verdict(direction == .egress ? .egress : .ingress)
+                return [dispatch(direction)] + judging(direction, groups, policies, refusal)
+            }
     }
 
     /// What the chains of one direction lead to, but for `state`.
-    static func judging(_ direction: Direction, _ groups: [GroupSpec], _ policies: Set<[String]>) -> [NFChain] {
+    ///
+    /// - Parameter refusal: what becomes of a packet that no group allows.
+    static func judging(
+        _ direction: Direction, _ groups: [GroupSpec], _ policies: Set<[String]>,
+        _ refusal: NFExpression = .verdict(.drop)
+    ) -> [NFChain] {
         [basics(direction)]
             + groups.map {
                 NFChain(PolicyNames.chain(of: $0.name, direction), rules: PolicyRules.compile($0, direction))
-            } + policies.map { policy($0, direction) }
+            } + policies.map { policy($0, direction, refusal) }
     }
 
     /// Behind the guard (-300), before conntrack of the bridge (-200).
@@ -43,7 +51,7 @@ enum PolicyChains {
             ])
     }
 
-    private static func policy(_ groups: [String], _ direction: Direction) -> NFChain {
+    private static func policy(_ groups: [String], _ direction: Direction, _ refusal: NFExpression) -> NFChain {
         let shared = ["basics-\(direction)", "state"].map { NFRule([.verdict(.jump($0))]) }
         let asked = groups.map { NFRule([.verdict(.jump(PolicyNames.chain(of: $0, direction)))]) }
         let rest = [
@@ -52,7 +60,7 @@ enum PolicyChains {
                 .limit(NFLimit(5, .packets, per: .second)),
                 .log(.kernel(.info, prefix: "sdagent \(direction) denied: ")),
             ]),
-            NFRule([.counter, .verdict(.drop)], comment: "no group allows it"),
+            NFRule([.counter, refusal], comment: "no group allows it"),
         ]
         return NFChain(PolicyNames.chain(of: groups, direction), rules: shared + asked + rest)
     }

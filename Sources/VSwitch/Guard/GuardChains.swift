@@ -11,20 +11,20 @@ enum GuardChains {
         rules: [
             NFRule(
                 [port, .lookup(0, set: "ports", isInverted: true), .verdict(.accept)], comment: "not a port of ours"),
-            .drop("another's MAC", [port, mac, .lookup(0, set: "bindm", isInverted: true)]),
+            .deny("another's MAC", [port, mac, .lookup(0, set: "bindm", isInverted: true)]),
             dispatch(EtherType.arp, to: "check_arp"),
             dispatch(EtherType.ipv4, to: "check_ipv4"),
             dispatch(EtherType.ipv6, to: "check_ipv6"),
-            .drop("neither ARP, IPv4 nor IPv6, or tagged", []),
+            .deny("neither ARP, IPv4 nor IPv6, or tagged", []),
         ])
 
     static let arp = NFChain(
         "check_arp",
         rules: [
-            .drop(
+            .deny(
                 "not ARP for IPv4 over Ethernet",
                 [HeaderField.arpForm.load(into: 0), .compare(0, .notEqual, [0, 1, 8, 0, 6, 4])]),
-            .drop(
+            .deny(
                 "another's MAC in ARP",
                 [port, HeaderField.arpSenderMAC.load(into: 4), .lookup(0, set: "bindm", isInverted: true)]),
             unboundPasses,
@@ -35,13 +35,13 @@ enum GuardChains {
                     port, HeaderField.arpSenderMAC.load(into: 4), HeaderField.arpSenderAddress.load(into: 6),
                     .lookup(0, set: "bind4", isInverted: false),
                 ]),
-            .drop("another's address in ARP", []),
+            .deny("another's address in ARP", []),
         ])
 
     static let ipv4 = NFChain(
         "check_ipv4",
         rules: [
-            .drop("DHCP server", Match.udp(.sourcePort, 67)),
+            .deny("DHCP server", Match.udp(.sourcePort, 67)),
             unboundPasses,
             .accept(
                 "DHCP client without an address",
@@ -53,23 +53,23 @@ enum GuardChains {
                     port, mac, HeaderField.source(isIPv4: true).load(into: 6),
                     .lookup(0, set: "bind4", isInverted: false),
                 ]),
-            .drop("another's IPv4 address", []),
+            .deny("another's IPv4 address", []),
         ])
 
     static let ipv6 = NFChain(
         "check_ipv6",
         rules: [
-            .drop("router advertisement", icmpv6(134)),
-            .drop("redirect", icmpv6(137)),
-            .drop("DHCPv6 server", Match.udp(.sourcePort, 547)),
+            .deny("router advertisement", icmpv6(134)),
+            .deny("redirect", icmpv6(137)),
+            .deny("DHCPv6 server", Match.udp(.sourcePort, 547)),
             // Options of neighbour discovery (RFC 4861, 4.6.1) come after the fixed part: 8 bytes of a router
             // solicitation, 24 of a neighbour solicitation or advertisement. A nonce (RFC 3971) may come first.
-            .drop("another's MAC in a router solicitation", foreignMAC(type: 133, option: 1, at: 8)),
-            .drop("another's MAC in a neighbour solicitation", foreignMAC(type: 135, option: 1, at: 24)),
-            .drop("another's MAC behind a nonce", foreignMAC(type: 135, option: 1, at: 32)),
-            .drop("another's MAC in a neighbour advertisement", foreignMAC(type: 136, option: 2, at: 24)),
+            .deny("another's MAC in a router solicitation", foreignMAC(type: 133, option: 1, at: 8)),
+            .deny("another's MAC in a neighbour solicitation", foreignMAC(type: 135, option: 1, at: 24)),
+            .deny("another's MAC behind a nonce", foreignMAC(type: 135, option: 1, at: 32)),
+            .deny("another's MAC in a neighbour advertisement", foreignMAC(type: 136, option: 2, at: 24)),
             unboundPasses,
-            .drop(
+            .deny(
                 "another's address in a neighbour advertisement",
                 icmpv6(136) + target + [.lookup(0, set: "bind6", isInverted: true)]),
             .accept(
@@ -83,7 +83,7 @@ enum GuardChains {
                     port, mac, HeaderField.source(isIPv4: false).load(into: 6),
                     .lookup(0, set: "bind6", isInverted: false),
                 ]),
-            .drop("another's IPv6 address", []),
+            .deny("another's IPv6 address", []),
         ])
 }
 
@@ -121,4 +121,11 @@ private enum EtherType {
     static let ipv4: UInt16 = 0x0800
     static let arp: UInt16 = 0x0806
     static let ipv6: UInt16 = 0x86dd
+}
+
+extension NFRule {
+    /// Refuses what meets all conditions, counts it, and has it counted for its port.
+    fileprivate static func deny(_ comment: String, _ conditions: [NFExpression]) -> NFRule {
+        NFRule(conditions + [.counter, DenialChains.verdict(.guard)], comment: comment)
+    }
 }

@@ -11,6 +11,8 @@ internal import Netlink
 ///     bind4    interface . MAC . IPv4     the IPv4 addresses it may send from and claim by ARP
 ///     bind6    interface . MAC . IPv6     likewise for IPv6, and the link-local address of its MAC (RFC 4291, EUI-64)
 ///
+/// `DenialChains` tells of the sets in which refused packets are counted.
+///
 /// A NIC without addresses is held to its MAC only, and may not act as a router or a DHCP server. Tagged frames and
 /// ethertypes other than ARP, IPv4 and IPv6 are dropped: a tag would carry a packet past every check.
 enum GuardTable {
@@ -46,16 +48,20 @@ enum GuardTable {
             }
         }
         for port in keeping.union(shutting) { ports.insert(NFKey(.interface(port))) }
-        let sets = [ports, bound, macs, ipv4, ipv6].map { set in
+        let leaving = keeping.filter { PolicyTable.judges($0, in: seen) }.union(shutting)
+        let (policySets, policyChains) = PolicyTable.compile(nics, policy, shutting: leaving)
+        // Those of the groups are there as soon as any NIC has one, as the chains that lead to them.
+        let reasons = DenialReason.allCases.filter { $0 == .guard || !policyChains.isEmpty }
+        let denied = reasons.map { DenialChains.ports($0, nics) }
+        let sets = ([ports, bound, macs, ipv4, ipv6] + denied).map { set in
             var set = set
             if !keeping.isEmpty { set.elements.merge(elements(of: keeping, in: set, of: seen)) { new, _ in new } }
             return set
         }
-        let leaving = keeping.filter { PolicyTable.judges($0, in: seen) }.union(shutting)
-        let (policySets, policyChains) = PolicyTable.compile(nics, policy, shutting: leaving)
         return NFTable(
             family: family, name: name, comment: comment, sets: sets + policySets,
-            chains: [GuardChains.entry, GuardChains.arp, GuardChains.ipv4, GuardChains.ipv6] + policyChains)
+            chains: [GuardChains.entry, GuardChains.arp, GuardChains.ipv4, GuardChains.ipv6] + policyChains
+                + reasons.map(DenialChains.chain))
     }
 
     /// The elements of some ports in the set of that name of another table: keys that begin with the port's name.

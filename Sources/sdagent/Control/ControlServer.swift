@@ -49,6 +49,7 @@ struct ControlServer: Service {
             try Self.json(VersionDocument(version: SDAgent.version, pid: OwnProcess.id))
         }
         router.get("/v1/status") { [agent] _, _ in try Self.json(await agent.status) }
+        router.get("/v1/denied") { [agent] _, _ in try Self.json(try await agent.denied()) }
         router.get("/metrics") { [agent] _, _ in
             Self.answer(await agent.metrics, type: "text/plain; version=0.0.4; charset=utf-8")
         }
@@ -91,7 +92,7 @@ private struct JSONErrors: RouterMiddleware {
         do {
             return try await next(request, context)
         } catch let error as HTTPError {
-            let known = "GET /v1/status, /v1/version, /metrics; POST /v1/plan, /v1/apply, /v1/reconcile"
+            let known = "GET /v1/status, /v1/denied, /v1/version, /metrics; POST /v1/plan, /v1/apply, /v1/reconcile"
             let fallback = error.status == .notFound ? "nothing answers here: \(known)" : error.status.reasonPhrase
             return try ControlServer.json(ErrorDocument(error.body ?? fallback), status: error.status)
         } catch let error as ManifestMistakes {

@@ -149,6 +149,12 @@ actor Agent {
         tally.text(statuses: statuses, failures: failures.count, isManifestBroken: fault != nil, looked: looked)
     }
 
+    /// What has been refused of each NIC, read now.
+    func denied() throws -> DeniedDocument {
+        guard let manifest else { return DeniedDocument(nics: []) }
+        return try DeniedDocument.look(kinds, manifest.desired)
+    }
+
     // MARK: Work
 
     private func inTurn<Value: Sendable>(_ work: () async throws -> Value) async throws -> Value {

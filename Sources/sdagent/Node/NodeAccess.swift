@@ -69,6 +69,19 @@ struct NodeAccess {
         }
     }
 
+    func denied() async throws -> DeniedDocument {
+        try await spoken {
+            if try options.client.isAnswering() {
+                return try options.client.send(.get, "/v1/denied", patience: .short, as: DeniedDocument.self)
+            }
+            let kinds = Kinds.node(try options.stateDirectory)
+            let manifest = try options.manifests.load(kinds)
+            try options.requirePrivilege(to: "look at the node")
+            try warnOfDeafDaemon()
+            return try DeniedDocument.look(kinds, manifest.desired)
+        }
+    }
+
     private func request() throws -> [UInt8] {
         try JSONText.compact(ManifestRequest(try options.manifests.read()))
     }
