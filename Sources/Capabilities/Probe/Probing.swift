@@ -22,7 +22,8 @@ struct Probing: Sendable {
     let release: String
 
     /// After this long what is left stays unknown: a machine whose modprobe is slow must not hold us up.
-    private static let patience = Duration.seconds(5)
+    /// Some thirty modules may have to be loaded the first time.
+    private static let patience = Duration.seconds(30)
 
     func run() -> Answers {
         var answers = NodeProbes.run()
