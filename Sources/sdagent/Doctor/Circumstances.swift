@@ -12,6 +12,9 @@ struct Circumstances: Hashable, Sendable {
     var hasManifest = false
     /// The bridges of switches, sorted.
     var bridges: [String] = []
+    /// Those of them whose packets br_netfilter shows to the rules of IP, whatever the node's own setting: NICs on them
+    /// have groups, and bridges have no conntrack.
+    var tracked: [String] = []
     /// Those of them that a router has a leg on.
     var routed: [String] = []
     /// Borrowed physical ports, sorted.
@@ -39,6 +42,7 @@ struct Circumstances: Hashable, Sendable {
     init(_ desired: Desired) {
         hasManifest = true
         bridges = desired.specs(of: SwitchKind.self).values.map(\.bridge.description).sorted()
+        tracked = desired.specs(of: SwitchKind.self).values.filter(\.isTracked).map(\.bridge.description).sorted()
         uplinks = desired.specs(of: UplinkKind.self).keys.sorted()
         let routers = desired.specs(of: RouterKind.self)
         let legs = routers.values.flatMap(\.interfaces)
@@ -59,8 +63,9 @@ struct Circumstances: Hashable, Sendable {
 
     /// What the node shows where there is no manifest: links with our mark.
     init(_ links: [Link]) {
-        bridges = links.filter { $0.alias.flatMap { OwnershipMark.name(inAlias: $0, kind: SwitchKind.name) } != nil }
-            .map(\.name.description).sorted()
+        let ours = links.filter { $0.alias.flatMap { OwnershipMark.name(inAlias: $0, kind: SwitchKind.name) } != nil }
+        bridges = ours.map(\.name.description).sorted()
+        tracked = ours.filter { $0.bridge?.callsNetfilter == true }.map(\.name.description).sorted()
     }
 
     private static func sharedSubnets(_ routers: [String: RouterSpec]) -> [String] {

@@ -60,11 +60,11 @@ enum ForwardFilters {
         _ chain: NFRulesetChain, _ owner: Owner, _ sight: NodeSight, _ here: Circumstances
     ) -> Finding {
         let title = "\(owner.name)chain '\(chain.family) \(chain.table) \(chain.name)' drops what no rule allows"
-        let reach = bridgedReach(chain, sight)
+        let (reach, reached) = bridgedReach(chain, sight, here)
         let paths = sight.paths[NodeSight.TableName(family: chain.family, name: chain.table)]
         let passes = paths?.passes(from: chain.name) ?? []
         // A packet within one switch has its bridge on both sides; one that is routed needs both its ways.
-        let stuck = reach == nil ? [] : here.bridges.filter { !passes.lets($0, .input) && !passes.lets($0, .output) }
+        let stuck = reached.filter { !passes.lets($0, .input) && !passes.lets($0, .output) }
         let cut =
             chain.family == .bridge
             ? [] : here.routed.filter { !passes.lets($0, .input) || !passes.lets($0, .output) }
@@ -85,19 +85,23 @@ enum ForwardFilters {
         return Finding(.node, .fine, "\(owner.name)chain '\(chain.family) \(chain.table) \(chain.name)' lets ours pass")
     }
 
-    /// Why a chain sees packets that are only bridged; nil where it does not.
-    private static func bridgedReach(_ chain: NFRulesetChain, _ sight: NodeSight) -> String? {
+    /// Why a chain sees packets that are only bridged, and of which bridges; nil where it sees none.
+    private static func bridgedReach(
+        _ chain: NFRulesetChain, _ sight: NodeSight, _ here: Circumstances
+    ) -> (reason: String?, bridges: [String]) {
         let isOn4 = sight.settings["net/bridge/bridge-nf-call-iptables"] == 1
         let isOn6 = sight.settings["net/bridge/bridge-nf-call-ip6tables"] == 1
+        let reason: String?
         switch chain.family {
-        case .bridge: return "it is in the bridge family"
-        case .ip: return isOn4 ? "net.bridge.bridge-nf-call-iptables is 1" : nil
-        case .ip6: return isOn6 ? "net.bridge.bridge-nf-call-ip6tables is 1" : nil
-        case .inet:
-            guard isOn4 || isOn6 else { return nil }
-            return "net.bridge.bridge-nf-call-iptables or -ip6tables is 1"
-        case .arp, .netdev: return nil
+        case .bridge: reason = "it is in the bridge family"
+        case .ip: reason = isOn4 ? "net.bridge.bridge-nf-call-iptables is 1" : nil
+        case .ip6: reason = isOn6 ? "net.bridge.bridge-nf-call-ip6tables is 1" : nil
+        case .inet: reason = isOn4 || isOn6 ? "net.bridge.bridge-nf-call-iptables or -ip6tables is 1" : nil
+        case .arp, .netdev: return (nil, [])
         }
+        if let reason { return (reason, here.bridges) }
+        guard !here.tracked.isEmpty else { return (nil, []) }
+        return ("NICs with groups need br_netfilter there: this kernel lacks NF_CONNTRACK_BRIDGE", here.tracked)
     }
 
     private static func owner(

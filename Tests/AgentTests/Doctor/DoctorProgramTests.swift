@@ -1,3 +1,4 @@
+import Capabilities
 import Foundation
 import SystemPackage
 import TestSupport
@@ -118,6 +119,26 @@ struct DoctorProgramTests {
             #expect(found[0].remedy?.hasPrefix("for s in blue red; do iptables -I DOCKER-USER -i $s -j ACCEPT") == true)
             try await node.namespace.run("nft", "insert rule ip filter DOCKER-USER iifname { blue, red } accept")
             try await node.namespace.run("nft", "insert rule ip filter DOCKER-USER oifname blue accept")
+            #expect(try await node.findings().isEmpty)
+        }
+    }
+
+    @Test(
+        "Where groups need br_netfilter on a bridge it drops what is bridged there, whatever the node's setting",
+        .enabled(if: hasBridgeNetfilter && !Capabilities.current.has(.conntrackBridge)))
+    func tracked() async throws {
+        let text = """
+            switches: {blue: {}, red: {}}
+            groups: {web: {ingress: {protocol: icmp}}}
+            vms: {vm1: {nics: [{switch: blue, address: 10.9.0.1, groups: web}]}}
+
+            """
+        try await withNode(text) { node in
+            try await node.load(Self.docker)
+            let found = try await node.findings()
+            #expect(found.map(\.consequence) == ["NICs on blue cannot talk to each other"])
+            #expect(found[0].remedy?.hasPrefix("iptables -I DOCKER-USER -i blue -j ACCEPT") == true)
+            try await node.namespace.run("nft", "insert rule ip filter DOCKER-USER iifname blue accept")
             #expect(try await node.findings().isEmpty)
         }
     }
