@@ -108,7 +108,8 @@ let package = Package(
         .testTarget(
             name: "VSwitchTests",
             dependencies: [
-                "VSwitch", "VRouter", "Netlink", "Rules", "Reconcile", "Manifest", "Syscall", "TestSupport",
+                "VSwitch", "VRouter", "Capabilities", "Netlink", "Rules", "Reconcile", "Manifest", "Syscall",
+                "TestSupport",
             ],
             exclude: ["Guard/frames.py", "Group/peer.py", "Group/raw.py"],
             swiftSettings: settings),

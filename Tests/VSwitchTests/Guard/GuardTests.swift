@@ -1,3 +1,4 @@
+import Capabilities
 import Manifest
 import Netlink
 import Reconcile
@@ -206,7 +207,8 @@ struct GuardTests {
         }
     }
 
-    @Test func `its rules are safe from other programs as long as they are held`() async throws {
+    @Test(.enabled(if: Capabilities.current.has(.tablePersistence)))
+    func `its rules are safe from other programs as long as they are held`() async throws {
         try await onStage(addresses: ["10.0.0.1"]) { stage in
             let refused = try await stage.space.attempt("nft", "flush", "chain", "bridge", "sdagent", "check_arp")
             #expect(refused.error.contains("Operation not permitted"), "\(refused)")
