@@ -300,8 +300,10 @@ struct ProgramTests {
             let alone = try String(contentsOfFile: log, encoding: .utf8)
             #expect(alone.hasPrefix("sdagent: interrupted: what is done stays;"), "\(alone)")
             // The next one goes on from there.
-            #expect(try await node.sdagent("apply").code == 0)
-            #expect(try await node.sdagent("plan").code == 0)
+            let next = try await node.sdagent("apply")
+            #expect(next.code == 0, "\(next.error) \(next.output.suffix(2000))")
+            let plan = try await node.sdagent("plan")
+            #expect(plan.code == 0, "\(plan.error) \(plan.output.suffix(2000))")
         }
     }
 

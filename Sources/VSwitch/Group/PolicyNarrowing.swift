@@ -82,7 +82,8 @@ struct PolicyNarrowing {
         for expression in rules.lazy.flatMap(\.expressions) where !isNarrower {
             switch expression {
             case .verdict(.jump(let next)), .verdict(.goto(let next)): isNarrower = narrows(chain: next)
-            case .lookup(_, let set, _): isNarrower = narrows(set: set)
+            // What is counted says nothing of what is allowed.
+            case .lookup(_, let set, _) where !DenialChains.sets.contains(set): isNarrower = narrows(set: set)
             default: break
             }
         }

@@ -13,6 +13,8 @@ enum DenialChains {
 
     static func set(_ reason: DenialReason) -> String { "denied-\(reason.rawValue)" }
 
+    static let sets = Set(DenialReason.allCases.map(set))
+
     /// Ends in the chain of the reason.
     static func verdict(_ reason: DenialReason) -> NFExpression { .verdict(.goto(name(reason))) }
 
