@@ -221,6 +221,7 @@ struct OutputTests {
         #expect(
             SDAgent.remark(onVerb: "plna")?.hasPrefix("sdagent: there is no verb 'plna': did you mean 'plan'?\n")
                 == true)
-        #expect(SDAgent.remark(onVerb: "x")?.contains("one of: apply, denied, doctor, plan, run, status, validate") == true)
+        #expect(
+            SDAgent.remark(onVerb: "x")?.contains("one of: apply, denied, doctor, plan, run, status, validate") == true)
     }
 }
