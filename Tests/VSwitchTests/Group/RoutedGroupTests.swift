@@ -17,7 +17,8 @@ struct RoutedGroupTests {
               - { protocol: icmpv6, types: echo-request, from: "fd00::fe" }
           client:
             # 8080 is the forward's: whether what is sent there is judged before or behind it depends on the kernel.
-            egress: [ { protocol: tcp, ports: [80, 8080] }, { protocol: udp }, { protocol: icmp }, { protocol: icmpv6 } ]
+            egress: [ { protocol: tcp, ports: [80, 8080] }, { protocol: udp }, { protocol: icmp },
+              { protocol: icmpv6 } ]
           red: { ingress: { protocol: tcp, ports: [22, 80], from: { group: client } }, egress: { protocol: any } }
         routers:
           gw:
