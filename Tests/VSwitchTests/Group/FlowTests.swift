@@ -41,11 +41,12 @@ struct FlowTests {
             """
     }
 
+    /// No UDP of the visitor's: an answer of the server that is under way when its flow ends is a flow of the server's
+    /// own, which may send anything (docs/kernels.md).
     private static let lines = ["a", "v"].flatMap { guest in
         ["10.0.0.1", "fd00::1"].flatMap { address in
-            ["tcp \(address) 80", "hear \(address) 443", "udp \(address) 53", "icmp \(address) 0"].map {
-                (guest: guest, line: $0)
-            }
+            ["tcp \(address) 80", "hear \(address) 443", "udp \(address) 53", "icmp \(address) 0"]
+                .filter { guest == "a" || !$0.hasPrefix("udp") }.map { (guest: guest, line: $0) }
         }
     }
 
