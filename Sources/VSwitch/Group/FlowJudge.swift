@@ -91,42 +91,19 @@ extension ConntrackTuple {
 }
 
 extension FlowJudge {
-    /// So many are held in memory and forgotten at a time.
-    private static let share = 16_384
-    /// More shares than any table of conntrack has. New flows meet the new rules: forbidden ones only get fewer.
-    private static let shares = 4_096
-
-    /// Has conntrack forget the flows that are forbidden.
-    func enforce(on socket: inout NetlinkSocket) throws(NetlinkError) {
-        for _ in 0..<Self.shares {
-            let forbidden = try socket.conntrack(atMost: Self.share) { forbids($0) }
-            if let failure = try socket.forget(forbidden).first { throw failure.error }
-            if forbidden.count < Self.share { return }
-        }
-        throw NetlinkError(operation: "forget flows", cause: .interrupted)
+    /// What answers to a forbidden flow: as they leave who sends them, and as they reach who asked, behind all
+    /// translation. What was met in the middle, or with an answer, may be one itself.
+    func answers(to entry: ConntrackEntry) -> [ConntrackTuple] {
+        let answers = [entry.reply, entry.original.turned]
+        return newcomers == nil ? answers : answers + [entry.original, entry.reply.turned]
     }
+}
 
-    /// Has conntrack forget what a policy forbids of the flows of these NICs. Where the kernel cannot, their groups say
-    /// so (`GroupKind`).
-    static func enforce(
-        _ policy: Policy, among judged: [NICSpec], new: Set<String>, _ desired: Desired, in location: NetworkLocation
-    ) throws(NetlinkError) {
-        let kept = Set(policy.groups.values.filter { $0.liveFlows == .keep }.map(\.name))
-        let names = judged.filter { kept.isDisjoint(with: $0.groups) }.map(\.resourceName)
-        if case .missing = Capabilities.current[.conntrackNetlink] { return }
-        guard !names.isEmpty else { return }
-        let places = desired.specs(of: SwitchKind.self).values.compactMap { spec in
-            spec.zone.map { ($0, Place(name: spec.name, joined: spec.joined)) }
-        }
-        func model(_ names: Set<String>) -> PolicyModel {
-            PolicyModel(
-                desired.specs(of: NICKind.self).values, groups: policy.groups, sets: policy.sets, judged: names)
-        }
-        let newcomers = new.intersection(names)
-        let judge = FlowJudge(
-            model: model(Set(names)), newcomers: newcomers.isEmpty ? nil : model(newcomers),
-            places: Dictionary(places) { first, _ in first }, state: policy.state)
-        var socket = try location.socket(.netfilter)
-        try judge.enforce(on: &socket)
+extension ConntrackTuple {
+    /// The other way.
+    fileprivate var turned: ConntrackTuple {
+        guard case .ports(let from, let to) = ends else { return self }
+        return ConntrackTuple(
+            source: destination, destination: source, transport: transport, ends: .ports(source: to, destination: from))
     }
 }

@@ -9,21 +9,46 @@ public import Rules
 /// wanted, and the next look goes on.
 extension GuardKind {
     public func perform(_ steps: [Step<NFTable, TableObservation>], desired: Desired) async -> [StepOutcome] {
-        steps.map { step in
-            let sight = step.observation?.sight
-            let draft = Draft(owned: owned, sight: sight, desired: desired) { (policy) throws(NFError) in
-                do throws(NetlinkError) {
-                    // The node has changed since the look: what was to go first has gone, or has not.
-                    return try adjusted(step.spec, over: sight?.table, desired, at: .committing, policy)
-                } catch {
-                    throw .netlink(error)
-                }
-            }
-            do throws(NFError) {
-                return try draft.contained { (policy) throws(NFError) in try commit(draft, policy) }
+        var outcomes: [StepOutcome] = []
+        for step in steps { outcomes.append(await perform(step, desired)) }
+        return outcomes
+    }
+
+    private func perform(_ step: Step<NFTable, TableObservation>, _ desired: Desired) async -> StepOutcome {
+        let sight = step.observation?.sight
+        let draft = Draft(owned: owned, sight: sight, desired: desired) { (policy) throws(NFError) in
+            do throws(NetlinkError) {
+                // The node has changed since the look: what was to go first has gone, or has not.
+                return try adjusted(step.spec, over: sight?.table, desired, at: .committing, policy)
             } catch {
-                return StepOutcome(error)
+                throw .netlink(error)
             }
+        }
+        let judging: Judging?
+        do throws(NFError) {
+            judging = try draft.contained { (policy) throws(NFError) in try commit(draft, policy) }
+        } catch {
+            return StepOutcome(error)
+        }
+        guard let judging else { return .done }
+        do throws(NFError) {
+            try await judging.ending?.run { (answers) throws(NFError) in
+                var table = judging.noted
+                for set in LateAnswers.sets(answers) { table.sets[set.name] = set }
+                try owned.change(from: owned.look(), to: table)
+            }
+        } catch {
+            let outcome = StepOutcome(error)
+            guard case .failed(let reason) = outcome else { return outcome }
+            return .failed(
+                "the rules are in force, but flows that they forbid may go on, of which conntrack could not be told: "
+                    + "\(reason); it is tried again at every look")
+        }
+        do throws(NFError) {
+            try owned.change(from: owned.look(), to: judging.wanted)
+            return .done
+        } catch {
+            return StepOutcome(error)
         }
     }
 
@@ -37,28 +62,32 @@ extension GuardKind {
         return ["flows of \(names) that the rules no longer allow end, unless a group keeps them"]
     }
 
-    private func commit(_ draft: Draft, _ policy: Policy) throws(NFError) -> StepOutcome {
+    /// What is left to do once the rules are in force.
+    private struct Judging {
+        let ending: FlowEnding?
+        /// The table as it is meanwhile.
+        let noted: NFTable
+        /// The table without the names of the ports that are still to be judged.
+        let wanted: NFTable
+    }
+
+    /// - Returns: nil where nobody's rules allow less than before.
+    private func commit(_ draft: Draft, _ policy: Policy) throws(NFError) -> Judging? {
         let nics = draft.desired.specs(of: NICKind.self).values
         let wanted = try draft.table(policy)
         let judged = wanted.map { PolicyNarrowing.among(nics, from: draft.sight?.table, to: $0) } ?? []
-        guard var noted = wanted, !judged.isEmpty else {
+        guard let wanted, !judged.isEmpty else {
             try owned.change(from: draft.sight, to: wanted)
-            return .done
+            return nil
         }
         var unjudged = NFSet(PolicyNarrowing.unjudged, key: [.interfaceName])
         for nic in judged { unjudged.insert(NFKey(.interface(nic.interface))) }
+        var noted = wanted
         noted.sets[unjudged.name] = unjudged
         try owned.change(from: draft.sight, to: noted)
-        do throws(NetlinkError) {
-            let new = Set(
-                judged.filter { PolicyNarrowing.isNew($0, in: draft.sight?.table) }.map(\.resourceName))
-            try FlowJudge.enforce(policy, among: judged, new: new, draft.desired, in: tracking)
-        } catch {
-            return .failed(
-                "the rules are in force, but flows that they forbid may go on, of which conntrack could not be told: "
-                    + "\(error); it is tried again at every look")
-        }
-        try owned.change(from: owned.look(), to: wanted)
-        return .done
+        let new = judged.filter { PolicyNarrowing.isNew($0, in: draft.sight?.table) }.map(\.resourceName)
+        return Judging(
+            ending: FlowEnding(policy, among: judged, new: Set(new), draft.desired, in: tracking), noted: noted,
+            wanted: wanted)
     }
 }

@@ -14,7 +14,7 @@ enum PolicyChains {
 
     /// Base chains, shared chains, and a pair for each group and each combination.
     static func compile(_ groups: [GroupSpec], policies: Set<[String]>, _ state: StateSource) -> [NFChain] {
-        [established(state)]
+        [established(state, LateAnswers.rules)]
             + Direction.allCases.flatMap { direction in
                 let refusal = DenialChains.verdict(direction == .egress ? .egress : .ingress)
                 return [dispatch(direction)] + judging(direction, groups, policies, refusal)
@@ -66,7 +66,9 @@ enum PolicyChains {
     }
 
     /// What belongs to what was allowed before.
-    static func established(_ source: StateSource) -> NFChain {
+    ///
+    /// - Parameter more: what else is judged by what was before.
+    static func established(_ source: StateSource, _ more: [NFRule] = []) -> NFChain {
         let load: NFExpression
         let bits: (belongs: UInt32, invalid: UInt32)
         switch source {
@@ -95,7 +97,7 @@ enum PolicyChains {
                         .counter, .verdict(.drop),
                     ],
                     comment: "the middle of a connection"),
-            ])
+            ] + more)
     }
 
     /// Without these no NIC could find anybody: they are the guard's business, not that of groups.

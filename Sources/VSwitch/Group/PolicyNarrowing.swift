@@ -18,9 +18,13 @@ struct PolicyNarrowing {
     /// the commit of the rules and the end of the judging. One that is left tells that something went wrong between.
     static let unjudged = "unjudged"
 
+    /// Sets that rules look into which say nothing of what is allowed.
+    private static let others = DenialChains.sets.union(LateAnswers.names)
+
     /// What a plan tells of a part of the table.
     static func field(_ subject: String, to change: String) -> FieldChange {
-        subject == "set \(unjudged)" ? FieldChange("live flows", to: "judged again") : FieldChange(subject, to: change)
+        let isOfEnding = subject == "set \(unjudged)" || LateAnswers.names.contains(subject)
+        return isOfEnding ? FieldChange("live flows", to: "judged again") : FieldChange(subject, to: change)
     }
 
     /// - Parameters:
@@ -82,8 +86,7 @@ struct PolicyNarrowing {
         for expression in rules.lazy.flatMap(\.expressions) where !isNarrower {
             switch expression {
             case .verdict(.jump(let next)), .verdict(.goto(let next)): isNarrower = narrows(chain: next)
-            // What is counted says nothing of what is allowed.
-            case .lookup(_, let set, _) where !DenialChains.sets.contains(set): isNarrower = narrows(set: set)
+            case .lookup(_, let set, _) where !Self.others.contains(set): isNarrower = narrows(set: set)
             default: break
             }
         }

@@ -7,6 +7,8 @@ internal import Netlink
 ///     members-…   IPv4, IPv6 addresses of a group's NICs, for rules that name the group
 ///     addresses-… the members of an address set
 ///
+/// Those of `LateAnswers` are empty but for a moment.
+///
 /// A NIC is two elements here, and one for each address in each of its groups that somebody names. Neither chain nor
 /// rule is its own.
 enum PolicyTable {
@@ -37,7 +39,8 @@ enum PolicyTable {
         }
         let asked = named(in: policies, policy)
         return (
-            [from, to] + remotes(of: asked, nics, policy) + (isZoned ? [zoned.map, zoned.own] : []),
+            [from, to] + LateAnswers.sets() + remotes(of: asked, nics, policy)
+                + (isZoned ? [zoned.map, zoned.own] : []),
             PolicyChains.compile(asked, policies: policies, policy.state) + (isZoned ? [PolicyChains.zones] : [])
         )
     }

@@ -21,7 +21,7 @@ struct Town: Sendable {
         var description: String { "\(from) \(how) \(to) \(port)" }
     }
 
-    static let ports: [UInt16] = [22, 53, 80, 443]
+    static let ports: [UInt16] = [22, 53, 54, 80, 443]
 
     let node: TestNamespace
     let guests: [String: TestNamespace]

@@ -1,6 +1,7 @@
 """The ends of conversations, for tests of who may talk to whom.
 
-    peer.py serve PORT...   answers on these ports, TCP and UDP, IPv4 and IPv6, until it is ended; says "ready" first
+    peer.py serve PORT...   answers on these ports, TCP and UDP, IPv4 and IPv6, until it is ended; says "ready" first.
+                            Who asks by UDP on port 54 has to wait a moment
     peer.py ask             reads lines `tcp|udp ADDRESS PORT [SOURCE PORT]` or `icmp ADDRESS 0`, tries all at once, and
                             prints each with "yes" or "no", in their order. `big` is a datagram of 4,000 bytes,
                             `refused` one that is to be refused, `narrow` one that is to be found too long on its way;
@@ -17,6 +18,7 @@ import sys
 import raw
 
 PATIENCE = 1.0
+LATE = (54, 0.15)
 
 
 class Echo(asyncio.DatagramProtocol):
@@ -25,6 +27,11 @@ class Echo(asyncio.DatagramProtocol):
 
     def datagram_received(self, data, address):
         self.transport.sendto(data, address)
+
+
+class LateEcho(Echo):
+    def datagram_received(self, data, address):
+        asyncio.get_running_loop().call_later(LATE[1], self.transport.sendto, data, address)
 
 
 async def answer(reader, writer):
@@ -44,7 +51,8 @@ async def serve(ports):
         for host, family in (("0.0.0.0", socket.AF_INET), ("::", socket.AF_INET6)):
             await asyncio.start_server(answer, host, port, family=family)
         # Of both families: unlike a server, this socket takes IPv4 too.
-        await loop.create_datagram_endpoint(Echo, local_addr=("::", port), family=socket.AF_INET6)
+        echo = LateEcho if port == LATE[0] else Echo
+        await loop.create_datagram_endpoint(echo, local_addr=("::", port), family=socket.AF_INET6)
     raw.serve()
     print("ready", flush=True)
     await asyncio.Event().wait()

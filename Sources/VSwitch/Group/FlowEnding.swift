@@ -1,0 +1,102 @@
+internal import Capabilities
+internal import Netlink
+internal import Reconcile
+
+/// Has conntrack forget what the rules of some NICs forbid, after a change of them.
+struct FlowEnding: Sendable {
+    private let judge: FlowJudge
+    private let location: NetworkLocation
+
+    /// So many are held in memory and forgotten at a time.
+    private static let share = 16_384
+    /// More shares than any table of conntrack has. New flows meet the new rules: forbidden ones only get fewer.
+    private static let shares = 4_096
+    /// For so long after flows have ended their answers are awaited; and new ones looked for, so often.
+    private static let grace = (whole: Duration.milliseconds(500), pause: Duration.milliseconds(50))
+    /// Ended flows whose answers are awaited. Of more than that the rest is not.
+    private static let awaited = 8_192
+
+    /// - Parameters:
+    ///   - judged: the NICs whose rules may allow less than before.
+    ///   - new: those of them that had no groups so far, by their resource names.
+    /// - Returns: nil where there is nothing to end: all their groups keep flows, or the kernel cannot, which their
+    ///   groups say then (`GroupKind`).
+    init?(
+        _ policy: Policy, among judged: [NICSpec], new: Set<String>, _ desired: Desired, in location: NetworkLocation
+    ) {
+        let kept = Set(policy.groups.values.filter { $0.liveFlows == .keep }.map(\.name))
+        let names = Set(judged.filter { kept.isDisjoint(with: $0.groups) }.map(\.resourceName))
+        if names.isEmpty { return nil }
+        if case .missing = Capabilities.current[.conntrackNetlink] { return nil }
+        func model(_ names: Set<String>) -> PolicyModel {
+            PolicyModel(
+                desired.specs(of: NICKind.self).values, groups: policy.groups, sets: policy.sets, judged: names)
+        }
+        let newcomers = new.intersection(names)
+        let places = desired.specs(of: SwitchKind.self).values.compactMap { spec in
+            spec.zone.map { ($0, FlowJudge.Place(name: spec.name, joined: spec.joined)) }
+        }
+        judge = FlowJudge(
+            model: model(names), newcomers: newcomers.isEmpty ? nil : model(newcomers),
+            places: Dictionary(places) { first, _ in first }, state: policy.state)
+        self.location = location
+    }
+
+    /// Ends the flows, and refuses what answers to them for half a second.
+    ///
+    /// - Parameter refuse: has the bridge refuse answers like these; each time it gets all there are.
+    func run(refusing refuse: (Set<ConntrackTuple>) throws(NFError) -> Void) async throws(NFError) {
+        var answers: Set<ConntrackTuple> = []
+        try end(&answers, refuse)
+        let clock = ContinuousClock()
+        let end = clock.now + Self.grace.whole
+        // Of flows that nobody asked conntrack about so far the first that it sees may be an answer.
+        while !answers.isEmpty || judge.newcomers != nil, clock.now < end, !Task.isCancelled {
+            // Where the task is cancelled while it sleeps the loop ends.
+            try? await clock.sleep(for: Self.grace.pause)
+            try self.end(&answers, refuse)
+        }
+    }
+
+    /// Has the bridge refuse the answers before conntrack forgets what they answer to: none comes in between.
+    private func end(
+        _ answers: inout Set<ConntrackTuple>, _ refuse: (Set<ConntrackTuple>) throws(NFError) -> Void
+    ) throws(NFError) {
+        for _ in 0..<Self.shares {
+            let known = answers
+            let ended = try conntrack { socket throws(NetlinkError) in
+                try socket.conntrack(atMost: Self.share) {
+                    judge.forbids($0) || judge.places[$0.originalZone] != nil && known.contains($0.original.withoutZone)
+                }
+            }
+            for entry in ended where entry.original.transport == IPProtocol.udp.number {
+                guard answers.count < Self.awaited else { break }
+                answers.formUnion(judge.answers(to: entry).map(\.withoutZone))
+            }
+            if answers.count > known.count { try refuse(answers) }
+            if let failure = try conntrack({ (socket) throws(NetlinkError) in try socket.forget(ended) }).first {
+                throw .netlink(failure.error)
+            }
+            if ended.count < Self.share { return }
+        }
+        throw .netlink(NetlinkError(operation: "forget flows", cause: .interrupted))
+    }
+
+    private func conntrack<Value>(
+        _ body: (inout NetlinkSocket) throws(NetlinkError) -> Value
+    ) throws(NFError) -> Value {
+        do throws(NetlinkError) {
+            var socket = try location.socket(.netfilter)
+            return try body(&socket)
+        } catch {
+            throw .netlink(error)
+        }
+    }
+}
+
+extension ConntrackTuple {
+    /// The zone of an answer depends on where it comes in.
+    fileprivate var withoutZone: ConntrackTuple {
+        ConntrackTuple(source: source, destination: destination, transport: transport, ends: ends)
+    }
+}
