@@ -60,5 +60,6 @@ extension HeaderField {
     /// CWR, ECE, URG, ACK, PSH, RST, SYN and FIN, from the highest bit to the lowest.
     public static let tcpFlags = HeaderField(.transport, offset: 13, length: 1)
     public static let icmpType = HeaderField(.transport, offset: 0, length: 1)
+    public static let icmpCode = HeaderField(.transport, offset: 1, length: 1)
     public static let neighbourTarget = HeaderField(.transport, offset: 8, length: 16)
 }

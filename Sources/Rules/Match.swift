@@ -47,6 +47,17 @@ public enum Match {
         return expressions + [.compare(0, .equal, network.address.bytes)]
     }
 
+    /// Conntrack has it in a flow, or related to one.
+    public static let isKnown = conntrack(6)
+
+    /// Conntrack can make nothing of it.
+    public static let isInvalid = conntrack(1)
+
+    /// NF_CT_STATE_BIT (linux/netfilter/nf_conntrack_common.h): established 2, related 4, invalid 1.
+    private static func conntrack(_ states: UInt32) -> [NFExpression] {
+        [.conntrack(.state, into: 0), .mask(0, hostOrder(states)), .compare(0, .notEqual, [0, 0, 0, 0])]
+    }
+
     /// The packet leaves by this interface.
     public static func leaves(by interface: InterfaceName) -> [NFExpression] {
         [.meta(.outputInterface, into: 0), .compare(0, .equal, NFKey(.interface(interface)).bytes)]

@@ -9,8 +9,8 @@ public import Rules
 public struct FenceKind<Side: FenceSide>: TableKind {
     public typealias Subject = SwitchKind
 
-    public static var name: String { Side.kind }
-    public static var resourceName: String { Side.resource }
+    public static var name: String { Side.position.kind }
+    public static var resourceName: String { Side.position.resource }
 
     public let owned: NFOwnedTable
     private let links: LinkListing
@@ -20,18 +20,18 @@ public struct FenceKind<Side: FenceSide>: TableKind {
     /// - Parameter ledger: of the same namespace; all kinds of tables share it.
     public init(links: LinkListing, _ ledger: NFLedger) {
         self.links = links
-        owned = NFOwnedTable(in: ledger, Side.family, FenceTable.name, mark: FenceTable.comment)
+        owned = NFOwnedTable(in: ledger, Side.position.family, FenceTable.name, mark: FenceTable.comment)
     }
 
     public static func compile(_ subjects: [String: SwitchSpec], _ desired: Desired) -> NFTable {
-        FenceTable.compile(Side.family, Fenced(desired))
+        FenceTable.compile(Side.position, Fenced(desired))
     }
 
-    /// Adds the table where there is any switch and the kernel needs this side of it; all that is plugged in by us
-    /// stands on it.
+    /// Adds the table where there is any switch and the kernel needs this side of it. NICs stand on it. An uplink
+    /// does not: the node may be reached by it.
     public static var derivation: Derivation {
         Derivation { desired, _ in
-            guard FenceTable.isNeeded(Side.family), !desired.specs(of: SwitchKind.self).isEmpty else { return }
+            guard FenceTable.isNeeded(Side.position), !desired.specs(of: SwitchKind.self).isEmpty else { return }
             desired.add(Self.self, resourceName, compile(desired.specs(of: SwitchKind.self), desired))
             let fence = id(resourceName)
             for name in desired.specs(of: NICKind.self).keys { desired.addReference(from: NICKind.id(name), to: fence) }
@@ -44,8 +44,7 @@ public struct FenceKind<Side: FenceSide>: TableKind {
     ) throws(NetlinkError) -> NFTable? {
         guard wanted != nil else { return nil }
         var fenced = Fenced(desired)
-        fenced.exclude(try links.shared(), desired)
-        return FenceTable.compile(Side.family, fenced)
+        return fenced.exclude(try links.shared(), desired) ? FenceTable.compile(Side.position, fenced) : wanted
     }
 
     public func fields(from seen: NFTable?, to wanted: NFTable?, _ change: NFTableChange) -> [FieldChange] {

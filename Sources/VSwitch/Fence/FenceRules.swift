@@ -9,21 +9,19 @@ internal import Rules
 ///     stations   MAC         the addresses of those bridges, from which the node itself sends
 enum FenceRules {
     /// Set on what comes from a port of ours, on its way to the node; taken off before anybody else sees it.
-    static let known: UInt32 = 0x0800_0000
+    private static let known = PacketMark(0x0800_0000)
 
     /// Whether rules of this kernel can name bridges.
     static let seesBridges = Capabilities.current.has(.bridgeMeta)
 
-    /// - Returns: nil for a family that has nothing to do on such a kernel.
     static func compile(
-        _ family: NFTable.Family, _ fenced: Fenced, seesBridges: Bool
-    ) -> (sets: [NFSet], chains: [NFChain])? {
-        switch (family, seesBridges) {
-        case (.bridge, true): ([fenced.portSet, fenced.bridgeSet], [entrance, exit])
-        case (.bridge, false): ([fenced.portSet, fenced.stationSet], [marking, crossing, ours, fromNode])
-        case (.inet, false): ([fenced.bridgeSet], [toNode])
-        case (.arp, false): ([fenced.bridgeSet], [toNodeARP])
-        default: nil
+        _ position: FencePosition, _ fenced: Fenced, seesBridges: Bool
+    ) -> (sets: [NFSet], chains: [NFChain]) {
+        switch position {
+        case .bridge where seesBridges: ([fenced.portSet, fenced.bridgeSet], [entrance, exit])
+        case .bridge: ([fenced.portSet, fenced.stationSet], [marking, crossing, ours, fromNode])
+        case .host: ([fenced.bridgeSet], [toNode])
+        case .arp: ([fenced.bridgeSet], [toNodeARP])
         }
     }
 
@@ -51,7 +49,7 @@ enum FenceRules {
 
     private static let marking = NFChain(
         "marking", hook: NFChain.Hook(.filter, .prerouting, priority: -310),
-        rules: [NFRule(Match.cameIn(bySet: "ports") + mark(known), comment: "from a port of ours")])
+        rules: [NFRule(Match.cameIn(bySet: "ports") + known.set, comment: "from a port of ours")])
 
     /// What passes between two ports. A foreign bridge has none of ours, so its frames go by.
     private static let crossing = NFChain(
@@ -64,7 +62,7 @@ enum FenceRules {
     private static let ours = NFChain(
         "ours",
         rules: [
-            NFRule(Match.leaves(bySet: "ports") + mark(0) + [.verdict(.accept)], comment: "to a port of ours"),
+            NFRule(Match.leaves(bySet: "ports") + known.clear + [.verdict(.accept)], comment: "to a port of ours"),
             .drop("to a stranger", []),
         ])
 
@@ -87,13 +85,13 @@ enum FenceRules {
                 [
                     .meta(.inputInterface, into: 0), .lookup(0, set: "bridges", isInverted: true),
                 ]),
-            .drop("from a stranger", isUnmarked),
-            NFRule(mark(0), comment: "the mark has done its work"),
+            .drop("from a stranger", known.isAbsent),
+            NFRule(known.clear, comment: "the mark has done its work"),
         ])
 
     private static let toNodeARP = NFChain(
         "to-node", hook: NFChain.Hook(.filter, .input, priority: 0),
-        rules: [.drop("from a stranger", Match.cameIn(bySet: "bridges") + isUnmarked)])
+        rules: [.drop("from a stranger", Match.cameIn(bySet: "bridges") + known.isAbsent)])
 }
 
 // MARK: The makings of rules
@@ -105,16 +103,5 @@ extension FenceRules {
 
     private static let toStranger: [NFExpression] = [
         .meta(.outputInterface, into: 0), .lookup(0, set: "ports", isInverted: true),
-    ]
-
-    private static func mark(_ bits: UInt32) -> [NFExpression] {
-        [
-            .meta(.mark, into: 0), .setBits(0, Match.hostOrder(bits), of: Match.hostOrder(known)),
-            .setMeta(.mark, from: 0),
-        ]
-    }
-
-    private static let isUnmarked: [NFExpression] = [
-        .meta(.mark, into: 0), .mask(0, Match.hostOrder(known)), .compare(0, .equal, [0, 0, 0, 0]),
     ]
 }

@@ -17,12 +17,18 @@ struct Fenced: Sendable {
     /// Without what has the name of a thing of ours, and is somebody else's: a stranger under our name.
     ///
     /// - Parameter links: those of the node. A port that is not there yet is none of them.
-    mutating func exclude(_ links: [Link], _ desired: Desired) {
+    /// - Returns: whether there was any.
+    mutating func exclude(_ links: [Link], _ desired: Desired) -> Bool {
         let uplinks = Set(desired.specs(of: UplinkKind.self).values.map(\.interface))
-        for link in links where link.owner == nil {
-            if ports.contains(link.name), !uplinks.contains(link.name) { ports.remove(link.name) }
-            if bridges[link.name] != nil { bridges[link.name] = nil }
+        var any = false
+        for link in links {
+            let isPort = ports.contains(link.name) && !uplinks.contains(link.name)
+            guard isPort || bridges[link.name] != nil, link.owner == nil else { continue }
+            if isPort { ports.remove(link.name) }
+            bridges[link.name] = nil
+            any = true
         }
+        return any
     }
 
     /// Interface names, as the rules look for them.

@@ -69,25 +69,16 @@ enum PolicyChains {
     ///
     /// - Parameter more: what else is judged by what was before.
     static func established(_ source: StateSource, _ more: [NFRule] = []) -> NFChain {
-        let load: NFExpression
-        let bits: (belongs: UInt32, invalid: UInt32)
-        switch source {
-        case .conntrack:
-            // NF_CT_STATE_BIT (linux/netfilter/nf_conntrack_common.h): established 2, related 4, invalid 1.
-            load = .conntrack(.state, into: 0)
-            bits = (6, 1)
-        case .mark:
-            load = .meta(.mark, into: 0)
-            bits = (StateTable.established, StateTable.invalid)
-        }
-        func has(_ bits: UInt32) -> [NFExpression] {
-            [load, .mask(0, Match.hostOrder(bits)), .compare(0, .notEqual, [0, 0, 0, 0])]
-        }
+        let (belongs, isInvalid) =
+            switch source {
+            case .conntrack: (Match.isKnown, Match.isInvalid)
+            case .mark: (StateTable.established.isPresent, StateTable.invalid.isPresent)
+            }
         return NFChain(
             "state",
             rules: [
-                NFRule(has(bits.belongs) + [.verdict(.accept)], comment: "established or related"),
-                NFRule(has(bits.invalid) + [.counter, .verdict(.drop)], comment: "no part of any connection"),
+                NFRule(belongs + [.verdict(.accept)], comment: "established or related"),
+                NFRule(isInvalid + [.counter, .verdict(.drop)], comment: "no part of any connection"),
                 // Conntrack takes one for new. What a server sends on a connection that was forgotten since its rule is
                 // gone would open it again, and be answered.
                 NFRule(

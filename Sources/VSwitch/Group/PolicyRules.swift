@@ -1,4 +1,5 @@
 internal import Netlink
+internal import Rules
 
 /// How one allowance of a group becomes rules of nftables: one for each way in which a packet can meet it.
 ///
@@ -87,56 +88,45 @@ enum Header {
         [.meta(.etherType, into: 0), .compare(0, .equal, isIPv4 ? [0x08, 0x00] : [0x86, 0xdd])]
     }
 
-    static func transport(_ number: IPProtocol) -> [NFExpression] {
-        [.meta(.layer4Protocol, into: 0), .compare(0, .equal, [number.number])]
-    }
+    static func transport(_ number: IPProtocol) -> [NFExpression] { Match.layer4(number.number) }
 
-    static func source(_ range: PortRange) -> [NFExpression] { port(0, range) }
+    static func source(_ range: PortRange) -> [NFExpression] { port(.sourcePort, range) }
 
-    static func destination(_ range: PortRange) -> [NFExpression] { port(2, range) }
+    static func destination(_ range: PortRange) -> [NFExpression] { port(.destinationPort, range) }
 
     /// Compared in the order of the network, in which bytes order as numbers do.
-    private static func port(_ offset: UInt32, _ range: PortRange) -> [NFExpression] {
-        let load = NFExpression.payload(.transport, offset: offset, length: 2, into: 0)
-        guard range.first != range.last else { return [load, .compare(0, .equal, bytes(range.first))] }
+    private static func port(_ field: HeaderField, _ range: PortRange) -> [NFExpression] {
+        guard range.first != range.last else { return field.equals(range.first) }
         return [
-            load, .compare(0, .greaterOrEqual, bytes(range.first)), .compare(0, .lessOrEqual, bytes(range.last)),
+            field.load(into: 0), .compare(0, .greaterOrEqual, bytes(range.first)),
+            .compare(0, .lessOrEqual, bytes(range.last)),
         ]
     }
 
     private static func bytes(_ port: UInt16) -> [UInt8] { [UInt8(port >> 8), UInt8(truncatingIfNeeded: port)] }
 
     static func message(_ message: ICMPMessage, isIPv4: Bool) -> [NFExpression] {
-        let type: [NFExpression] =
-            transport(isIPv4 ? .icmp : .icmpv6) + [
-                .payload(.transport, offset: 0, length: 1, into: 0), .compare(0, .equal, [message.type]),
-            ]
+        let type = Match.icmp(isIPv4: isIPv4, type: message.type)
         guard let code = message.code else { return type }
-        return type + [.payload(.transport, offset: 1, length: 1, into: 0), .compare(0, .equal, [code])]
+        return type + HeaderField.icmpCode.equals([code])
     }
 
     /// The other end's address in a network: the source of what comes in, the destination of what goes out.
     static func peer(in network: IPPrefix, _ direction: Direction) -> [NFExpression] {
-        var expressions = family(isIPv4: network.isIPv4)
-        guard network.length > 0 else { return expressions }
-        expressions.append(address(isIPv4: network.isIPv4, direction))
-        if network.length < network.address.bitWidth {
-            switch network {
-            case .v4(let prefix): expressions.append(.mask(0, prefix.mask.bytes))
-            case .v6(let prefix): expressions.append(.mask(0, prefix.mask.bytes))
+        let address =
+            switch direction {
+            case .ingress: Match.source(in: network)
+            case .egress: Match.destination(in: network)
             }
-        }
-        return expressions + [.compare(0, .equal, network.address.bytes)]
+        return family(isIPv4: network.isIPv4) + address
     }
 
     static func peer(inSet set: String, isIPv4: Bool, _ direction: Direction) -> [NFExpression] {
-        family(isIPv4: isIPv4) + [address(isIPv4: isIPv4, direction), .lookup(0, set: set, isInverted: false)]
-    }
-
-    /// RFC 791: source at 12, destination at 16. RFC 8200: 8 and 24.
-    private static func address(isIPv4: Bool, _ direction: Direction) -> NFExpression {
-        let isSource = direction == .ingress
-        let offset: UInt32 = isIPv4 ? (isSource ? 12 : 16) : (isSource ? 8 : 24)
-        return .payload(.network, offset: offset, length: isIPv4 ? 4 : 16, into: 0)
+        let address =
+            switch direction {
+            case .ingress: HeaderField.source(isIPv4: isIPv4)
+            case .egress: HeaderField.destination(isIPv4: isIPv4)
+            }
+        return family(isIPv4: isIPv4) + [address.load(into: 0), .lookup(0, set: set, isInverted: false)]
     }
 }

@@ -8,7 +8,7 @@ internal import Rules
 ///     stations   bridge . MAC      the addresses of those bridges
 ///     switches   bridge            those whose packets are marked: no other packet's mark is touched
 ///
-/// The agent uses the bits of `mask` and no others.
+/// The agent uses the bits of `all` and no others.
 enum StateTable {
     static let family = NFTable.Family.inet
     static let name = "sdagent-state"
@@ -17,11 +17,11 @@ enum StateTable {
     static let switches = "switches"
 
     /// The packet belongs to a connection that was allowed.
-    static let established: UInt32 = 0x0100_0000
+    static let established = PacketMark(0x0100_0000)
     /// Conntrack can make nothing of it.
-    static let invalid: UInt32 = 0x0400_0000
+    static let invalid = PacketMark(0x0400_0000)
     /// All bits that are ours.
-    static let mask: UInt32 = 0x0700_0000
+    private static let all = PacketMark(0x0700_0000)
 
     static func compile(_ specs: some Sequence<SwitchSpec>) -> NFTable {
         var bridges = NFSet(switches, key: [.interfaceName])
@@ -55,21 +55,9 @@ enum StateTable {
         NFChain(
             name, hook: NFChain.Hook(.filter, point, priority: -150),
             rules: [
-                NFRule(ours + set(0), comment: "known of nothing yet"),
-                // NF_CT_STATE_BIT (linux/netfilter/nf_conntrack_common.h): established 2, related 4, invalid 1.
-                NFRule(ours + state(6) + set(established), comment: "established or related"),
-                NFRule(ours + state(1) + set(invalid), comment: "no part of any connection"),
+                NFRule(ours + all.clear, comment: "known of nothing yet"),
+                NFRule(ours + Match.isKnown + all.set(to: established), comment: "established or related"),
+                NFRule(ours + Match.isInvalid + all.set(to: invalid), comment: "no part of any connection"),
             ])
-    }
-
-    private static func state(_ bits: UInt32) -> [NFExpression] {
-        [.conntrack(.state, into: 0), .mask(0, Match.hostOrder(bits)), .compare(0, .notEqual, [0, 0, 0, 0])]
-    }
-
-    private static func set(_ bits: UInt32) -> [NFExpression] {
-        [
-            .meta(.mark, into: 0), .setBits(0, Match.hostOrder(bits), of: Match.hostOrder(mask)),
-            .setMeta(.mark, from: 0),
-        ]
     }
 }
