@@ -22,11 +22,7 @@ struct RoutedFlowTests {
                   blue: { addresses: [10.0.0.254/24, "fd00::fe/64"] }
                   wan: { addresses: [203.0.113.1/24, "fd20::1/64"] }
                 snat: [ { from: 10.0.0.0/24, out: wan }, { from: "fd00::/64", out: wan } ]
-                forwards:
-                  - { listen: 203.0.113.1, protocol: tcp, port: 8080, to: 10.0.0.1:80 }
-                  - { listen: "fd20::1", protocol: tcp, port: 8080, to: "[fd00::1]:80" }
-                  - { listen: 203.0.113.1, protocol: tcp, port: 8443, to: 10.0.0.1:443 }
-                  - { listen: "fd20::1", protocol: tcp, port: 8443, to: "[fd00::1]:443" }
+                forwards: \(Town.forwards)
             vms:
               w: { nics: [ { switch: blue, address: [10.0.0.1, "fd00::1"], groups: web, namespace: @w ,
                 gateway: [10.0.0.254, "fd00::fe"] } ] }

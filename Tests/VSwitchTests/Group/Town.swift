@@ -23,6 +23,15 @@ struct Town: Sendable {
 
     static let ports: [UInt16] = [22, 53, 54, 80, 443]
 
+    /// What a router leads to w on port 80, and on port 443.
+    static let forwards = """
+        [
+          { listen: 203.0.113.1, protocol: tcp, port: 8080, to: 10.0.0.1:80 },
+          { listen: "fd20::1", protocol: tcp, port: 8080, to: "[fd00::1]:80" },
+          { listen: 203.0.113.1, protocol: tcp, port: 8443, to: 10.0.0.1:443 },
+          { listen: "fd20::1", protocol: tcp, port: 8443, to: "[fd00::1]:443" } ]
+        """.split(separator: "\n").joined()
+
     let node: TestNamespace
     let guests: [String: TestNamespace]
     let reconciler: Reconciler
