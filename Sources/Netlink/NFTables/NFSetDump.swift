@@ -16,26 +16,46 @@ extension NetlinkSocket {
     }
 
     private mutating func readElements(of set: inout NFSet, _ table: NFTable) throws(NetlinkError) {
-        if case .dynamic = set.form { return }
-        let portions = try elements(of: set.name, table)
-        let count = portions.reduce(0) { $0 + $1.count }
-        guard set.form == .ranges else {
-            set.elements.reserveCapacity(count)
-            for portion in portions {
-                for element in portion { set.elements[element.key] = element.data }
-            }
-            return
-        }
-        set.ranges.reserveCapacity(count)
-        guard set.isSegmented else {
-            for element in portions.joined() {
+        switch set.form {
+        case .dynamic: return
+        case .keys:
+            let elements = try keyedElements(of: set.name, table)
+            set.elements.reserveCapacity(elements.count)
+            for (key, element) in elements { set.elements[key] = element.data }
+        case .ranges where set.isSegmented:
+            let portions = try elements(of: set.name, table)
+            for (range, data) in Self.ranges(of: Array(portions.joined())) { set.ranges[range] = data }
+        case .ranges:
+            for element in try elements(of: set.name, table).joined() {
                 let last = element.end ?? element.key
                 let isWhole = last.count == element.key.count
                 set.ranges[NFRange(from: element.key, through: isWhole ? last : element.key)] = element.data
             }
-            return
         }
-        for (range, data) in Self.ranges(of: Array(portions.joined())) { set.ranges[range] = data }
+    }
+
+    /// How often a set whose hash table is growing is listed again.
+    private static let listings = 50
+
+    /// The elements of a set of single keys.
+    ///
+    /// The kernel lists a hash table message by message, each time past as many elements as it has shown. A commit that
+    /// adds many has the table grow a moment later, which orders them anew: then some are passed over, and as many are
+    /// shown twice. No generation tells of it and no flag (nft_rhash_walk, net/netfilter/nft_set_hash.c), so a list that
+    /// shows one twice is thrown away.
+    private mutating func keyedElements(
+        of set: String, _ table: NFTable
+    ) throws(NetlinkError) -> [NFKey: SetElement] {
+        for _ in 0..<Self.listings {
+            let portions = try elements(of: set, table)
+            let count = portions.reduce(0) { $0 + $1.count }
+            var elements = [NFKey: SetElement](minimumCapacity: count)
+            for portion in portions {
+                for element in portion { elements[element.key] = element }
+            }
+            if elements.count == count { return elements }
+        }
+        throw NetlinkError(operation: "list nftables elements", subject: set, cause: .interrupted)
     }
 
     /// The elements of one set, in the portions of the kernel's messages.
@@ -74,17 +94,12 @@ extension NetlinkSocket {
         return ranges
     }
 
-    /// What each element of a set that counts (`isCounted`) has counted, by its key; a range by its first key.
+    /// What each element of a set that counts (`isCounted`) has counted, by its key.
     public mutating func nftablesElementCounts(
         _ family: NFTable.Family, _ table: String, _ set: String
     ) throws(NFError) -> [NFKey: NFCount] {
         do throws(NetlinkError) {
-            let portions = try elements(of: set, NFTable(family: family, name: table))
-            var counts: [NFKey: NFCount] = [:]
-            for element in portions.joined() {
-                if let count = element.count { counts[element.key] = count }
-            }
-            return counts
+            return try keyedElements(of: set, NFTable(family: family, name: table)).compactMapValues(\.count)
         } catch {
             throw .netlink(error)
         }

@@ -24,7 +24,8 @@ struct OwnedTableTests {
 
     private static func make(_ owned: NFOwnedTable, _ table: NFTable?) throws {
         try owned.change(from: try owned.look(), to: table)
-        #expect(try owned.look()?.table == table)
+        let isSeen = try owned.look()?.table == table
+        #expect(isSeen)
     }
 
     /// Waits until nobody owns the table: a child of another test, between fork and exec, may still hold the socket.

@@ -1,3 +1,4 @@
+import Capabilities
 import TestSupport
 import Testing
 @testable import VSwitch
@@ -8,11 +9,13 @@ struct RoutedFlowTests {
     /// web is forwarded to and allows friends, client may ask servers. At first o and p are both, later o alone.
     private static func manifest(isAllowed: Bool) -> String {
         let other = isAllowed ? ", 203.0.113.8, \"fd20::8\"" : ""
+        // Where c asks the forward: conntrack of the bridge judges before it is led on, br_netfilter behind that.
+        let forward = Capabilities.current.has(.conntrackBridge) ? ", 203.0.113.1, \"fd20::1\"" : ""
         return """
             switches: { blue: {}, wan: {} }
             addressSets:
               friends: [ 10.0.0.3, "fd00::3", 203.0.113.9, "fd20::9"\(other) ]
-              servers: [ 10.0.0.1, "fd00::1", 203.0.113.9, "fd20::9"\(other) ]
+              servers: [ 10.0.0.1, "fd00::1", 203.0.113.9, "fd20::9"\(other)\(forward) ]
             groups:
               web: { ingress: { protocol: tcp, ports: [80, 443], from: { set: friends } }, egress: { protocol: any } }
               client: { egress: { protocol: any, to: { set: servers } } }
