@@ -40,9 +40,9 @@ extension NetlinkSocket {
     /// The elements of a set of single keys.
     ///
     /// The kernel lists a hash table message by message, each time past as many elements as it has shown. A commit that
-    /// adds many has the table grow a moment later, which orders them anew: then some are passed over, and as many are
-    /// shown twice. No generation tells of it and no flag (nft_rhash_walk, net/netfilter/nft_set_hash.c), so a list that
-    /// shows one twice is thrown away.
+    /// adds many has the table grow a moment later, which orders them anew: then some are passed over, and as many
+    /// shown twice. No generation tells of it and no flag (nft_rhash_walk, net/netfilter/nft_set_hash.c), so a list
+    /// that shows one twice is thrown away.
     private mutating func keyedElements(
         of set: String, _ table: NFTable
     ) throws(NetlinkError) -> [NFKey: SetElement] {
