@@ -14,7 +14,7 @@ help:
 	@echo 'make check   the form: swift-format and the house rules, in seconds'
 	@echo 'make fmt     put the form right'
 	@echo 'make demo    a switch, a router, disks and two real VMs, shown step by step; cleans up after itself'
-	@echo 'make bench   side by side with ip, nft and tgtd'
+	@echo 'make bench   side by side with ip, nft, Open vSwitch and tgtd'
 
 setup:
 	@.ci/setup
@@ -46,7 +46,8 @@ demo: setup build
 	@guest/build
 	@$(ROOT) demo/run
 
-bench: setup build
+bench: build
+	@.ci/setup bench
 	@$(ROOT) Benchmarks/run
 
 clean:
