@@ -27,11 +27,11 @@ struct ForeignHandsTests {
     ]
 
     @Test func nothingOfItReachesOursNorAnyPacket() async throws {
-        try await Crossing.with { crossing in
+        try await Crossing.judged { crossing in
             let node = crossing.node
-            try await node.withDaemon { _ in
+            return try await node.withDaemon { _ in
                 let before = try await Self.tables(node)
-                try await crossing.undisturbed {
+                let round = try await crossing.undisturbed {
                     for deed in Self.deeds {
                         _ = try await node.space.attempt("sh", "-c", deed)
                         #expect(try await Self.tables(node) == before, "after \(deed)")
@@ -42,7 +42,8 @@ struct ForeignHandsTests {
                 #expect(status.code == 0 && status.output.contains("\nRules: owned by the daemon"), "\(status)")
                 let said = try text(ofFile: node.log)
                 #expect(!said.contains("drift repaired"), "\(said)")
-            }
+                return round
+            }.value
         }
     }
 
@@ -60,7 +61,7 @@ struct ForeignHandsTests {
 
     /// Without a daemon nobody holds the tables: a flush opens the node, and the first daemon closes it again.
     @Test func withoutADaemonStatusSaysSoAndADaemonRestoresWhatWasFlushed() async throws {
-        try await Crossing.with { crossing in
+        try await Crossing.judged { crossing in
             let node = crossing.node
             try await node.apply()
             let status = try await node.agent("status")
@@ -70,12 +71,12 @@ struct ForeignHandsTests {
             let before = try await Self.words(node)
             try await node.space.run("nft", "flush", "ruleset")
             #expect(try await node.agent("status").code == 1)
-            try await node.withDaemon { _ in
+            return try await node.withDaemon { _ in
                 #expect(try await Self.words(node).symmetricDifference(before) == [])
                 let json = try await node.agent("status", "--output", "json")
                 #expect(json.output.contains("\"protection\" : \"owned\""), "\(json)")
-                try await crossing.undisturbed { try await ContinuousClock().sleep(for: .seconds(1)) }
-            }
+                return try await crossing.undisturbed { try await ContinuousClock().sleep(for: .seconds(1)) }
+            }.value
         }
     }
 }

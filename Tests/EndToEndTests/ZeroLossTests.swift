@@ -1,4 +1,5 @@
 import Glibc
+import Synchronization
 import TestSupport
 import Testing
 
@@ -8,11 +9,11 @@ import Testing
 struct ZeroLossTests {
     /// Runs the body beside flows over a node that a first daemon has made and left.
     private func nothingIsLost(
-        _ body: @Sendable (Crossing) async throws -> Void
+        _ name: String = #function, _ body: @Sendable (Crossing) async throws -> Void
     ) async throws {
-        try await Crossing.with { crossing in
+        try await Crossing.judged(name) { crossing in
             try await crossing.node.apply()
-            try await crossing.undisturbed { try await body(crossing) }
+            return try await crossing.undisturbed { try await body(crossing) }
         }
     }
 
@@ -91,6 +92,27 @@ struct ZeroLossTests {
             let missed = outcome.reports[1]
             #expect(missed.contains("packets were lost") && missed.contains("\(erin): sent"), "\(outcome)")
         }
+    }
+
+    /// A machine that is too busy each time proves nothing, and that is no success.
+    @Test func roundsWithoutAVerdictAreToldOfAndEnd() async throws {
+        var told: [String] = []
+        try await withKnownIssue {
+            try await Crossing.judged("busy", tell: { told.append($0) }) { _ in .withoutVerdict("lost 1") }
+        } matching: {
+            "\($0)".contains("no verdict in \(Crossing.rounds) rounds")
+        }
+        #expect(told == (1...Crossing.rounds).map { "no verdict: busy, round \($0) of \(Crossing.rounds)\nlost 1" })
+
+        let first = Mutex(true)
+        told = []
+        try await Crossing.judged("once", tell: { told.append($0) }) { _ in
+            first.withLock { isFirst in
+                defer { isFirst = false }
+                return isFirst ? .withoutVerdict("lost 2") : .judged
+            }
+        }
+        #expect(told.count == 1)
     }
 
     @Test func anUpgradeCostsNoPacket() async throws {
