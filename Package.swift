@@ -59,7 +59,7 @@ let package = Package(
         .target(name: "IOLoop", dependencies: ["CLinux", "Syscall", collections, system], swiftSettings: settings),
 
         // Row 3: where netlink and reconciling meet, and what is asked of the kernel by trying.
-        .target(name: "Rules", dependencies: ["Netlink", "Reconcile"], swiftSettings: settings),
+        .target(name: "Rules", dependencies: ["Netlink", "Reconcile", "Syscall", system], swiftSettings: settings),
         .target(
             name: "Capabilities", dependencies: ["CNetlink", "Netlink", "Syscall", system], swiftSettings: settings),
 
@@ -124,7 +124,7 @@ let package = Package(
         .testTarget(
             name: "AgentTests",
             dependencies: [
-                "sdagent", "Capabilities", "Netlink", "Reconcile", "Manifest", "Syscall", "TestSupport",
+                "sdagent", "Capabilities", "Netlink", "Reconcile", "Rules", "Manifest", "Syscall", "TestSupport",
                 argumentParser, lifecycle, logging, system,
             ],
             exclude: ["Mistakes", "Doctor/Golden"],

@@ -31,12 +31,13 @@ extension Kinds {
         let places = PoolPlaces(state: state.path)
         let links = LinkListing(in: location)
         let ledger = NFLedger(in: location, tenure: tenure)
+        let filters = ForeignFilterListing(ledger)
         return Kinds(
             all: [
                 PoolKind(places, disks: storage?.disks),
                 ImageKind(places),
                 VolumeKind(places, disks: storage?.disks),
-                SwitchKind(links: links),
+                SwitchKind(links: links, filters),
                 UplinkKind(links: links),
                 OverlayKind(links: links),
                 FenceKind<BridgeFence>(links: links, ledger),
@@ -49,7 +50,7 @@ extension Kinds {
                 GuardKind(links: links, ledger),
                 NICKind(links: links),
                 NATKind(ledger),
-                RouterKind(in: location),
+                RouterKind(in: location, filters),
                 TargetKind(storage?.server),
                 VMKind(),
             ],

@@ -38,7 +38,7 @@ enum Arrows {
         "Reconcile": ["Manifest"],
         "IOLoop": ["CLinux", "Collections", "HeapModule", "Syscall"],
         // Row 3.
-        "Rules": ["Netlink", "Reconcile"],
+        "Rules": ["Netlink", "Reconcile", "Syscall"],
         "Capabilities": ["CNetlink", "Netlink", "Syscall"],
         // Row 4: they never import each other.
         "VSwitch": kinds,

@@ -37,6 +37,8 @@ public final class NFLedger: Sendable {
         var generation: UInt32 = 0
         /// The tables as they are; nil for one that is not there.
         var tables: [TableName: NFTable?] = [:]
+        /// What others filter; nil where it is to be looked at.
+        var foreign: NFForeignRules?
 
         init(tenure: NFTenure) { self.tenure = tenure }
     }
@@ -74,6 +76,13 @@ extension NFLedger {
     /// The generation, for who has seen no table.
     func generation() throws(NFError) -> UInt32 {
         try withState { state throws(NFError) in try state.generationNow() }
+    }
+
+    /// What others filter, from memory where nobody has committed since.
+    ///
+    /// - Parameter prefix: what the names of tables of ours begin with; always the same.
+    public func foreign(ours prefix: String) throws(NFError) -> NFForeignRules {
+        try withState { state throws(NFError) in try state.lookAtForeign(ours: prefix) }
     }
 
     /// Commits a change of one table, as it was seen, in one transaction; with it the protection that it lacks.
@@ -176,12 +185,26 @@ extension NFLedger.State {
             }
         }
         let sight = try on { socket throws(NFError) in try socket.nftablesTable(id.family, id.name) }
-        if sight.generation != generation {
-            tables = [:]
-            generation = sight.generation
-        }
+        moved(to: sight.generation)
         remember(sight.table, as: id)
         return sight
+    }
+
+    /// Somebody has committed since, if it is another one: then nothing is remembered.
+    private mutating func moved(to generation: UInt32) {
+        guard generation != self.generation else { return }
+        tables = [:]
+        foreign = nil
+        self.generation = generation
+    }
+
+    mutating func lookAtForeign(ours prefix: String) throws(NFError) -> NFForeignRules {
+        moved(to: try generationNow())
+        if let foreign { return foreign }
+        // A change that falls between is in a later generation than this look says: the next one sees it.
+        let seen = try on { socket throws(NFError) in try socket.nftablesForeign(ours: prefix) }
+        foreign = seen
+        return seen
     }
 
     mutating func commit(from seen: NFSight?, to wanted: NFTable?, generation: UInt32) throws(NFError) {
@@ -191,7 +214,7 @@ extension NFLedger.State {
         guard !transaction.isEmpty else { return }
         try on { socket throws(NFError) in try transaction.commit(on: &socket) }
         // Nobody has committed since that generation, or the kernel would have refused. It never counts to 0.
-        if generation != self.generation { tables = [:] }
+        moved(to: generation)
         self.generation = generation == .max ? 1 : generation + 1
         let id = NFLedger.TableName(family: frame.family, name: frame.name)
         tables[id] = nil

@@ -56,47 +56,6 @@ public struct NFRulesetChain: Hashable, Sendable {
     }
 }
 
-/// A rule that lets whole interfaces pass: `iifname "blue" accept`, with nothing else in it but counters and comments.
-public struct NFInterfacePass: Hashable, Sendable {
-    public enum Side: Hashable, Sendable { case input, output }
-
-    /// The chain that it stands in.
-    public let chain: String
-    public let side: Side
-    public let interface: String
-    /// Where it sends packets: nil where it accepts them itself.
-    public let leadsTo: String?
-
-    public init(chain: String, side: Side, interface: String, leadsTo: String? = nil) {
-        self.chain = chain
-        self.side = side
-        self.interface = interface
-        self.leadsTo = leadsTo
-    }
-}
-
-/// The ways through one table: which chains lead to which, and where whole interfaces pass.
-public struct NFTablePaths: Hashable, Sendable {
-    public var passes: Set<NFInterfacePass>
-    /// By chain: the chains that some rule of it jumps or goes to.
-    public var jumps: [String: Set<String>]
-
-    public init(passes: Set<NFInterfacePass> = [], jumps: [String: Set<String>] = [:]) {
-        self.passes = passes
-        self.jumps = jumps
-    }
-
-    /// The passes that a packet may come by which begins in this chain.
-    public func passes(from start: String) -> Set<NFInterfacePass> {
-        var reached: Set = [start]
-        var open = [start]
-        while let chain = open.popLast() {
-            for next in jumps[chain] ?? [] where reached.insert(next).inserted { open.append(next) }
-        }
-        return passes.filter { reached.contains($0.chain) }
-    }
-}
-
 extension NetlinkSocket {
     /// Lists the chains of all tables of this network namespace.
     public mutating func nftablesChains() throws(NFError) -> [NFRulesetChain] {
@@ -109,61 +68,6 @@ extension NetlinkSocket {
         } catch {
             throw .netlink(error)
         }
-    }
-
-    /// Reads the ways through one table, sets of interface names looked into; verdict maps are not.
-    public mutating func nftablesPaths(_ family: NFFamily, _ table: String) throws(NFError) -> NFTablePaths {
-        do throws(NetlinkError) {
-            var request = MessageWriter()
-            request.message(NFMessage.type(NFT_MSG_GETRULE), .dump, operation: "list the rules of a table") {
-                $0.append(nfgenmsg(nfgen_family: family.rawValue, version: UInt8(NFNETLINK_V0), res_id: 0))
-                $0.attribute(Int(NFTA_RULE_TABLE.rawValue), table)
-            }
-            let rules = try dump(request) { RuleOutline($0, table: table) }
-            var paths = NFTablePaths()
-            for rule in rules {
-                if let target = rule.leadsTo { paths.jumps[rule.chain, default: []].insert(target) }
-                guard let (side, interfaces) = rule.pass else { continue }
-                var names: [String] = []
-                switch interfaces {
-                case .name(let name): names = [name]
-                case .set(let set): names = try setMembers(family, table, set)
-                }
-                for name in names {
-                    paths.passes.insert(
-                        NFInterfacePass(chain: rule.chain, side: side, interface: name, leadsTo: rule.leadsTo))
-                }
-            }
-            return paths
-        } catch {
-            // The table went away between two looks.
-            if error.isMissing { return NFTablePaths() }
-            throw .netlink(error)
-        }
-    }
-
-    /// The names in a set of interface names.
-    private mutating func setMembers(
-        _ family: NFFamily, _ table: String, _ set: String
-    ) throws(NetlinkError) -> [String] {
-        var request = MessageWriter()
-        request.message(NFMessage.type(NFT_MSG_GETSETELEM), .dump, operation: "list the elements of a set") {
-            $0.append(nfgenmsg(nfgen_family: family.rawValue, version: UInt8(NFNETLINK_V0), res_id: 0))
-            $0.attribute(Int(NFTA_SET_ELEM_LIST_TABLE.rawValue), table)
-            $0.attribute(Int(NFTA_SET_ELEM_LIST_SET.rawValue), set)
-        }
-        return try dump(request) { message -> [String]? in
-            var names: [String] = []
-            for list in message.attributes(after: nfgenmsg.self)
-            where list.type == Int(NFTA_SET_ELEM_LIST_ELEMENTS.rawValue) {
-                for element in list.nested {
-                    for key in element.nested where key.type == Int(NFTA_SET_ELEM_KEY.rawValue) {
-                        names += key.nested.filter { $0.type == Int(NFTA_DATA_VALUE.rawValue) }.map(\.text)
-                    }
-                }
-            }
-            return names
-        }.flatMap { $0 }
     }
 }
 

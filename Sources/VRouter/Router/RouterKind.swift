@@ -1,5 +1,6 @@
 public import Netlink
 public import Reconcile
+public import Rules
 
 /// Virtual routers: addresses on the bridges of switches, routes in tables of their own, and forwarding.
 ///
@@ -12,17 +13,32 @@ public struct RouterKind: ResourceKind {
     /// Nil: what the kernel has. A test sets what an older kernel would have.
     private let assumed: IPv6Forwarding?
 
-    /// Routers in this network namespace.
-    public init(in location: NetworkLocation = .own) { self.init(in: location, assuming: nil) }
+    private let filters: ForeignFilterListing?
 
-    init(in location: NetworkLocation, assuming: IPv6Forwarding?) {
+    /// Routers in this network namespace.
+    ///
+    /// - Parameter filters: of the same namespace; without one nobody else's rules are looked at.
+    public init(in location: NetworkLocation = .own, _ filters: ForeignFilterListing? = nil) {
+        self.init(in: location, filters, assuming: nil)
+    }
+
+    init(in location: NetworkLocation, _ filters: ForeignFilterListing? = nil, assuming: IPv6Forwarding?) {
         self.location = location
+        self.filters = filters
         assumed = assuming
     }
 
     public func observe(_ desired: Desired) async throws -> [String: RouterObservation] {
         let specs = desired.specs(of: Self.self)
-        return try look(specs).observations(specs)
+        var shares = try look(specs).observations(specs)
+        let filters = filters?.look() ?? .none
+        for (name, spec) in specs where !filters.all.isEmpty {
+            shares[name]?.blockades = [true, false].flatMap { isIPv4 in
+                filters.blockades(among: spec.bridges(isIPv4: isIPv4), isIPv4: isIPv4)
+                    .map { RouterBlockade($0.blockade.filter, $0.bridges) }
+            }
+        }
+        return shares
     }
 
     func look(_ specs: [String: RouterSpec]) throws(RouterError) -> NodeSight {
@@ -40,7 +56,10 @@ public struct RouterKind: ResourceKind {
         let present = observation?.present ?? []
         let missing = wanted.subtracting(present)
         let extra = present.subtracting(wanted)
-        if missing.isEmpty, extra.isEmpty { return .none }
+        if missing.isEmpty, extra.isEmpty {
+            let troubles = RouterBlockade.texts(observation?.blockades ?? [])
+            return troubles.isEmpty ? .none : .degraded(reason: troubles.joined(separator: ". "))
+        }
         let fields = RouterFields.compare(missing: missing, extra: extra)
         return observation?.isMarked == true ? .update(fields) : .create(fields)
     }

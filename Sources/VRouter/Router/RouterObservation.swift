@@ -1,4 +1,5 @@
 internal import Netlink
+internal import Rules
 
 /// What the node shows of one router.
 public struct RouterObservation: Hashable, Sendable {
@@ -8,6 +9,32 @@ public struct RouterObservation: Hashable, Sendable {
     var present: Set<RouterItem> = []
     /// There is something that carries our mark.
     var isMarked = false
+    /// Other people's chains that drop what it forwards.
+    var blockades: [RouterBlockade] = []
+}
+
+/// Somebody else's chain that drops what a router forwards.
+struct RouterBlockade: Hashable, Sendable {
+    let filter: ForeignFilter
+    /// The bridges that it cuts off.
+    let bridges: [String]
+
+    init(_ filter: ForeignFilter, _ bridges: [String]) {
+        self.filter = filter
+        self.bridges = bridges
+    }
+
+    /// In words, a sentence for each chain: one of inet is met by both versions of IP.
+    static func texts(_ all: [RouterBlockade]) -> [String] {
+        var told: Set<ForeignFilter> = []
+        return all.filter { told.insert($0.filter).inserted }.map { first in
+            let bridges = Set(all.filter { $0.filter == first.filter }.flatMap(\.bridges)).sorted()
+            // No chain of the bridge family sees what is routed, so nobody has to name a bridge there.
+            let owner = ForeignOwner(of: first.filter, canNameBridges: false)
+            return "\(owner.title) drops what it forwards from and to \(bridges.joined(separator: ", ")); "
+                + "let it pass with `\(owner.remedy(for: bridges))`"
+        }
+    }
 }
 
 extension NodeSight {

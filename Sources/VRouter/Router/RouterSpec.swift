@@ -21,6 +21,11 @@ public struct RouterSpec: Hashable, Sendable {
         self.forwards = forwards
     }
 
+    /// The bridges between which it forwards packets of this version of IP.
+    public func bridges(isIPv4: Bool) -> [String] {
+        interfaces.filter { $0.speaks(isIPv4: isIPv4) }.map(\.bridge.description)
+    }
+
     /// The interface on a switch.
     func interface(on switchName: String) -> RouterInterface? { interfaces.first { $0.switchName == switchName } }
 

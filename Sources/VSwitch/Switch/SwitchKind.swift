@@ -1,6 +1,7 @@
 public import Capabilities
 public import Netlink
 public import Reconcile
+public import Rules
 
 /// What the node shows of a switch.
 public struct SwitchObservation: Hashable, Sendable {
@@ -12,6 +13,8 @@ public struct SwitchObservation: Hashable, Sendable {
     public var strays: [Link] = []
     /// What somebody else has plugged into it: the fence lets such a port carry nothing.
     public var strangers: [InterfaceName] = []
+    /// Other people's chains that drop what passes between its ports.
+    public var blockades: [ForeignFilters.Blockade] = []
 }
 
 /// Virtual switches: bridges that carry our alias. A link without it is never touched.
@@ -21,10 +24,17 @@ public struct SwitchKind: ResourceKind {
     let links: LinkListing
     /// Asked only for what not every kernel has.
     private let capabilities: @Sendable () -> Capabilities
+    private let filters: ForeignFilterListing?
 
     /// Switches in the namespace of the listing, which other kinds of this part share.
-    public init(links: LinkListing, capabilities: @escaping @Sendable () -> Capabilities = { .current }) {
+    ///
+    /// - Parameter filters: of the same namespace; without one nobody else's rules are looked at.
+    public init(
+        links: LinkListing, _ filters: ForeignFilterListing? = nil,
+        capabilities: @escaping @Sendable () -> Capabilities = { .current }
+    ) {
         self.links = links
+        self.filters = filters
         self.capabilities = capabilities
     }
 
@@ -57,6 +67,10 @@ public struct SwitchKind: ResourceKind {
             let owner = seen.first { $0.value.isOurs && $0.value.link.index == master }
             if let name = owner?.key { seen[name]?.strangers.append(link.name) }
         }
+        let filters = filters?.look() ?? .none
+        for (name, spec) in wanted where seen[name]?.isOurs == true && !filters.all.isEmpty {
+            seen[name]?.blockades = filters.blockades(on: spec.bridge.description, isTracked: spec.isTracked)
+        }
         return seen
     }
 
@@ -88,7 +102,10 @@ public struct SwitchKind: ResourceKind {
         let strays = observation.strays.map { FieldChange("bridge too many", from: "\($0.name)") }
         let fields = Self.differences(spec, link).map(\.field) + strays
         if !fields.isEmpty { return .update(fields) }
-        return Self.strangeness(observation.strangers).map { .degraded(reason: $0) } ?? .none
+        let troubles =
+            [Self.strangeness(observation.strangers)].compactMap { $0 }
+            + observation.blockades.map { obstruction($0, spec.bridge) }
+        return troubles.isEmpty ? .none : .degraded(reason: troubles.joined(separator: ". "))
     }
 
     /// In words, what others have plugged in.
@@ -97,6 +114,14 @@ public struct SwitchKind: ResourceKind {
         let others = strangers.count > 1 ? " and \(strangers.count - 1) more are" : " is"
         return "\(first)\(others) plugged into it by somebody else and carries nothing; "
             + "make it an uplink, or release it with `ip link set \(first) nomaster`"
+    }
+
+    /// In words, that somebody else's chain drops what its NICs send each other.
+    private func obstruction(_ blockade: ForeignFilters.Blockade, _ bridge: InterfaceName) -> String {
+        let owner = ForeignOwner(of: blockade.filter, canNameBridges: capabilities().has(.bridgeMeta))
+        let sight = blockade.sight.map { " (\($0))" } ?? ""
+        return "\(owner.title) drops what passes between its ports\(sight); "
+            + "let it pass with `\(owner.remedy(for: ["\(bridge)"]))`"
     }
 
     private static func creation(_ spec: SwitchSpec) -> Change {

@@ -17,6 +17,8 @@ struct Circumstances: Hashable, Sendable {
     var tracked: [String] = []
     /// Those of them that a router has a leg on.
     var routed: [String] = []
+    /// The bridges between which each router forwards.
+    var legs: [Legs] = []
     /// Borrowed physical ports, sorted.
     var uplinks: [String] = []
     /// Addresses of NICs on routed switches: each is a neighbour of this node.
@@ -36,6 +38,12 @@ struct Circumstances: Hashable, Sendable {
     var loopbackPortals = 0
     var portals: [String] = []
 
+    /// The bridges on which one router speaks IPv4, and those on which it speaks IPv6.
+    struct Legs: Hashable, Sendable {
+        var bridges4: [String] = []
+        var bridges6: [String] = []
+    }
+
     init() {}
 
     /// What the manifest asks for.
@@ -47,6 +55,9 @@ struct Circumstances: Hashable, Sendable {
         let routers = desired.specs(of: RouterKind.self)
         let legs = routers.values.flatMap(\.interfaces)
         routed = Set(legs.map(\.bridge.description)).sorted()
+        self.legs = routers.sorted { $0.key < $1.key }.map {
+            Legs(bridges4: $0.value.bridges(isIPv4: true), bridges6: $0.value.bridges(isIPv4: false))
+        }
         neighbours = desired.specs(of: NICKind.self).values
             .filter { nic in legs.contains { $0.switchName == nic.switchName } }.map(\.addresses.count).reduce(0, +)
         translates = routers.values.contains { !$0.snat.isEmpty || !$0.forwards.isEmpty }

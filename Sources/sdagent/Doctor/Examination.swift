@@ -12,7 +12,7 @@ struct Examination {
     func run() throws -> DoctorDocument {
         let state = try options.stateDirectory
         let capabilities = Capabilities.current
-        var sight = NodeSight.look(ours: "sdagent")
+        var sight = NodeSight.look()
         var findings = KernelFindings.all(capabilities)
         var here = Circumstances(sight.links)
         var ofManifest: [Finding] = []

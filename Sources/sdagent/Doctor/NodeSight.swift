@@ -1,4 +1,5 @@
 import Netlink
+import Rules
 import Syscall
 import SystemPackage
 import VSwitch
@@ -23,20 +24,14 @@ struct NodeSight: Sendable {
     var chains: [NFRulesetChain]?
     /// Why they cannot be listed; empty where nftables is not there at all.
     var chainsFault = ""
-    /// The ways through the tables that have a dropping chain.
-    var paths: [TableName: NFTablePaths] = [:]
+    /// Those of them that drop what passes through the node although no rule says so; nil where they cannot be listed.
+    var foreign: ForeignFilters?
     /// Tables of the old iptables that are in force.
     var legacyTables: [String] = []
     var links: [Link] = []
     var neighbours: Set<Neighbour> = []
     /// The texts of the neighbours' configuration files, by path.
     var configurations: [String: String] = [:]
-
-    /// A table by family and name.
-    struct TableName: Hashable, Sendable {
-        let family: NFFamily
-        let name: String
-    }
 }
 
 extension NodeSight {
@@ -52,15 +47,13 @@ extension NodeSight {
 
     /// Looks at the network namespace of this process, and at the node's files.
     ///
-    /// - Parameters:
-    ///   - root: in front of every path of a file; a test has a folder of its own.
-    ///   - prefix: what the names of tables of ours begin with.
-    static func look(root: FilePath = "/", ours prefix: String) -> NodeSight {
+    /// - Parameter root: in front of every path of a file; a test has a folder of its own.
+    static func look(root: FilePath = "/") -> NodeSight {
         var sight = NodeSight()
         sight.isFirstNamespace = isFirst()
         for path in paths { sight.settings[path] = number(path) }
         sight.lookAtLinks()
-        sight.lookAtRules(ours: prefix)
+        sight.lookAtRules()
         sight.lookAtNeighbours(root)
         return sight
     }
@@ -100,17 +93,15 @@ extension NodeSight {
         }
     }
 
-    private mutating func lookAtRules(ours prefix: String) {
+    private mutating func lookAtRules() {
         do throws(NFError) {
             var socket: NetlinkSocket
             do throws(NetlinkError) { socket = try NetlinkSocket(.netfilter) } catch { throw .netlink(error) }
-            let foreign = try socket.nftablesChains().filter { !$0.table.hasPrefix(prefix) }
-            chains = foreign
-            for chain in foreign where ForwardFilters.mayDrop(chain) {
-                let table = TableName(family: chain.family, name: chain.table)
-                guard paths[table] == nil else { continue }
-                paths[table] = try socket.nftablesPaths(chain.family, chain.table)
-            }
+            let rules = try socket.nftablesForeign(ours: ForeignFilters.prefix)
+            chains = rules.chains
+            foreign = ForeignFilters(
+                rules, sees4: settings["net/bridge/bridge-nf-call-iptables"] == 1,
+                sees6: settings["net/bridge/bridge-nf-call-ip6tables"] == 1)
         } catch {
             chainsFault = "\(error)"
         }

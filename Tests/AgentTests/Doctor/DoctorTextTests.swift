@@ -1,6 +1,7 @@
 import Capabilities
 import Netlink
 import Reconcile
+import Rules
 import Syscall
 import SystemPackage
 import TestSupport
@@ -23,6 +24,7 @@ struct DoctorTextTests {
         here.hasManifest = true
         here.bridges = ["blue", "red"]
         here.routed = ["blue"]
+        here.legs = [Circumstances.Legs(bridges4: ["blue"], bridges6: ["blue"])]
         here.uplinks = ["eth1"]
         here.neighbours = 900
         here.translates = true
@@ -58,7 +60,7 @@ struct DoctorTextTests {
             "net/netfilter/nf_conntrack_count": 990, "net/netfilter/nf_conntrack_tcp_be_liberal": 0,
             "net/ipv4/neigh/default/gc_thresh3": 1024, "fs/aio-nr": 65000, "fs/aio-max-nr": 65536,
         ]
-        sight.chains = [
+        let chains = [
             NFRulesetChain(.ip, "filter", "FORWARD", hook: .init(number: 2, priority: 0, accepts: false)),
             NFRulesetChain(.ip, "filter", "DOCKER-USER"),
             NFRulesetChain(.ip6, "filter", "FORWARD", hook: .init(number: 2, priority: 0, accepts: false)),
@@ -67,6 +69,13 @@ struct DoctorTextTests {
             NFRulesetChain(.bridge, "own", "f", hook: .init(number: 2, priority: 0, accepts: false)),
             NFRulesetChain(.inet, "fine", "f", hook: .init(number: 2, priority: 0, accepts: true)),
         ]
+        sight.chains = chains
+        sight.foreign = ForeignFilters(
+            NFForeignRules(
+                chains: chains,
+                rules: [
+                    NFForeignRules.TableName(.inet, "firewalld"): [NFRuleOutline(chain: "filter_FORWARD", .refuse)]
+                ]), sees4: true)
         sight.legacyTables = ["ip nat", "ip filter"]
         sight.neighbours = [.networkManager, .networkd, .docker, .ufw]
         sight.configurations = [

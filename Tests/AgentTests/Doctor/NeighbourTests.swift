@@ -16,7 +16,7 @@ struct NeighbourTests {
                 try await output(of: ["mkdir", "-p", folder.file(parent)])
                 try folder.write(text, to: path)
             }
-            var sight = NodeSight.look(root: FilePath(folder.path), ours: "sdagent")
+            var sight = NodeSight.look(root: FilePath(folder.path))
             sight.isFirstNamespace = true
             sight.links = []
             sight.neighbours.remove(.libvirt)

@@ -38,47 +38,117 @@ struct NFRulesetTests {
         }
     }
 
-    @Test("A rule is a pass only where an interface's name is all that it asks for")
-    func passes() async throws {
+    @Test("Of each rule it is read for which interfaces it is, what else it asks for, and what it does")
+    func outlines() async throws {
         try await TestNamespace.with { namespace in
             try await namespace.run(
                 "nft",
                 """
                 table ip t {
                   set named { type ifname; elements = { "s1", "s2" }; }
-                  chain trusted { }
                   chain odd { }
                   chain c {
                     iifname "one" counter accept comment "plain"
                     oifname { "two", "three" } accept
-                    iifname @named goto trusted
+                    iifname @named goto odd
                     iifname "four" tcp dport 22 accept
-                    iifname != "five" accept
-                    iifname "six*" accept
-                    iifname "seven" oifname "eight" accept
-                    iifname "nine" drop
-                    oifname != { "ten", "eleven" } accept
+                    iifname != "five" drop
+                    iifname "six*" log jump odd
+                    iifname "seven" oifname "eight" return
+                    oifname != { "ten", "eleven" } reject
                     iifname vmap { "twelve" : accept }
-                    tcp dport 80 jump odd
+                    iifname . oifname { "a" . "b" } accept
+                    ct state established,related accept
+                    ip saddr 10.0.0.0/8 accept
+                    ip protocol tcp limit rate 1/second accept
+                    iif lo accept
+                    meta mark set 1
                     accept
                   }
                 }
                 table ip other { chain c { iifname "other" accept; }; }
                 """)
             var socket = try NetlinkSocket(.netfilter, in: try NetworkNamespace(namespace.name))
-            let paths = try socket.nftablesPaths(.ip, "t")
+            let rules = try socket.nftablesOutlines(NFForeignRules.TableName(.ip, "t"))
+            typealias Interfaces = NFRuleOutline.Interfaces
+            func rule(
+                _ deed: NFRuleOutline.Deed, _ interfaces: Interfaces..., isPartial: Bool = false, isVague: Bool = false
+            ) -> NFRuleOutline {
+                NFRuleOutline(chain: "c", deed, interfaces, isPartial: isPartial, isVague: isVague)
+            }
             #expect(
-                paths.passes == [
-                    NFInterfacePass(chain: "c", side: .input, interface: "one"),
-                    NFInterfacePass(chain: "c", side: .output, interface: "two"),
-                    NFInterfacePass(chain: "c", side: .output, interface: "three"),
-                    NFInterfacePass(chain: "c", side: .input, interface: "s1", leadsTo: "trusted"),
-                    NFInterfacePass(chain: "c", side: .input, interface: "s2", leadsTo: "trusted"),
+                rules == [
+                    rule(.accept, Interfaces(.input, ["one"])),
+                    rule(.accept, Interfaces(.output, ["two", "three"])),
+                    rule(.goto("odd"), Interfaces(.input, ["s1", "s2"])),
+                    rule(.accept, Interfaces(.input, ["four"]), isPartial: true),
+                    rule(.refuse, Interfaces(.input, ["five"], isInverted: true)),
+                    rule(.jump("odd"), Interfaces(.input, [], beginning: "six")),
+                    rule(.return, Interfaces(.input, ["seven"]), Interfaces(.output, ["eight"])),
+                    rule(.refuse, Interfaces(.output, ["ten", "eleven"], isInverted: true)),
+                    rule(.accept, Interfaces(.input, ["twelve"]), isPartial: true),
+                    rule(.accept, isPartial: true, isVague: true),
+                    rule(.accept, isPartial: true),
+                    rule(.accept, isPartial: true, isVague: true),
+                    rule(.accept, isPartial: true),
+                    rule(.accept, isPartial: true, isVague: true),
+                    rule(.nothing),
+                    rule(.accept),
                 ])
-            #expect(paths.jumps == ["c": ["trusted", "odd"]])
-            #expect(paths.passes(from: "c").count == 5)
-            #expect(paths.passes(from: "trusted").isEmpty)
-            #expect(try socket.nftablesPaths(.ip, "absent") == NFTablePaths())
+            #expect(try socket.nftablesOutlines(NFForeignRules.TableName(.ip, "absent")).isEmpty)
+        }
+    }
+
+    @Test("Rules that iptables has written are read as those of nft", .enabled(if: haveTools("iptables-nft")))
+    func iptables() async throws {
+        try await TestNamespace.with { namespace in
+            let script = """
+                iptables-nft -N ONE
+                iptables-nft -A FORWARD -i blue -m comment --comment why -j ACCEPT
+                iptables-nft -A FORWARD ! -i docker0 -o docker0 -d 172.17.0.2 -p tcp --dport 80 -j ACCEPT
+                iptables-nft -A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+                iptables-nft -A FORWARD -m physdev --physdev-is-bridged -j ACCEPT
+                iptables-nft -A FORWARD -i br+ -g ONE
+                iptables-nft -A FORWARD -o virbr0 -j REJECT
+                iptables-nft -A FORWARD -j LOG
+                iptables-nft -A FORWARD -j DROP
+                """
+            try await namespace.run("sh", "-ec", script)
+            var socket = try NetlinkSocket(.netfilter, in: try NetworkNamespace(namespace.name))
+            typealias Interfaces = NFRuleOutline.Interfaces
+            let docker = [Interfaces(.input, ["docker0"], isInverted: true), Interfaces(.output, ["docker0"])]
+            #expect(
+                try socket.nftablesOutlines(NFForeignRules.TableName(.ip, "filter")) == [
+                    NFRuleOutline(chain: "FORWARD", .accept, [Interfaces(.input, ["blue"])]),
+                    NFRuleOutline(chain: "FORWARD", .accept, docker, isPartial: true, isVague: true),
+                    NFRuleOutline(chain: "FORWARD", .accept, isPartial: true),
+                    NFRuleOutline(chain: "FORWARD", .accept, isPartial: true, isVague: true),
+                    NFRuleOutline(chain: "FORWARD", .goto("ONE"), [Interfaces(.input, [], beginning: "br")]),
+                    NFRuleOutline(chain: "FORWARD", .refuse, [Interfaces(.output, ["virbr0"])]),
+                    NFRuleOutline(chain: "FORWARD", .nothing),
+                    NFRuleOutline(chain: "FORWARD", .refuse),
+                ])
+        }
+    }
+
+    @Test("What others filter is remembered until somebody commits, and never holds a table of ours")
+    func ledger() async throws {
+        try await TestNamespace.with { namespace in
+            let ledger = NFLedger(in: .namespace(namespace.name), tenure: .none)
+            #expect(try ledger.foreign(ours: "sdagent") == NFForeignRules())
+            let rules = """
+                table ip filter { chain FORWARD { type filter hook forward priority 0; policy drop; }; }
+                table inet sdagent-x { chain f { type filter hook forward priority 0; policy drop; }; }
+                """
+            try await namespace.run("nft", rules)
+            let chain = NFRulesetChain(.ip, "filter", "FORWARD", hook: .init(number: 2, priority: 0, accepts: false))
+            let table = NFForeignRules.TableName(.ip, "filter")
+            #expect(try ledger.foreign(ours: "sdagent") == NFForeignRules(chains: [chain], rules: [table: []]))
+            try await namespace.run("nft", "add rule ip filter FORWARD accept")
+            let accept = NFRuleOutline(chain: "FORWARD", .accept)
+            #expect(try ledger.foreign(ours: "sdagent").rules == [table: [accept]])
+            try await namespace.run("nft", "flush ruleset")
+            #expect(try ledger.foreign(ours: "sdagent") == NFForeignRules())
         }
     }
 }

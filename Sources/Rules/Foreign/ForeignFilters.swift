@@ -1,0 +1,126 @@
+public import Netlink
+internal import Syscall
+internal import SystemPackage
+
+/// What others filter of the packets that the node passes on, and which packets of bridges they get to see.
+public struct ForeignFilters: Sendable {
+    /// What the names of tables of ours begin with.
+    public static let prefix = "sdagent"
+
+    /// The chains at the forward hook that drop or reject what no rule allows.
+    public let all: [ForeignFilter]
+    /// Whether br_netfilter shows the packets of every bridge to the rules of IPv4 and of IPv6.
+    private let sees4: Bool
+    private let sees6: Bool
+
+    public init(_ foreign: NFForeignRules, sees4: Bool = false, sees6: Bool = false) {
+        all = foreign.chains.filter(\.filtersForwarded).map { chain in
+            let table = foreign.chains.filter { $0.family == chain.family && $0.table == chain.table }
+            return ForeignFilter(
+                chain, rules: foreign.rules[NFForeignRules.TableName(chain.family, chain.table)] ?? [],
+                neighbours: Set(table.map(\.name)))
+        }.filter { !$0.isOpen }
+        self.sees4 = sees4
+        self.sees6 = sees6
+    }
+
+    /// A chain that closes a way of ours.
+    public struct Blockade: Hashable, Sendable {
+        public let filter: ForeignFilter
+        /// Why it sees packets that are only bridged; nil for those that are routed.
+        public let sight: String?
+    }
+
+    /// The chains that drop what passes between the ports of a bridge of ours.
+    ///
+    /// - Parameter isTracked: whether br_netfilter shows the packets of this bridge to IP in any case.
+    public func blockades(on bridge: String, isTracked: Bool) -> [Blockade] {
+        all.compactMap { filter in
+            guard let sight = sight(of: filter, isTracked: isTracked) else { return nil }
+            return filter.passage(from: bridge, to: bridge) == .closed ? Blockade(filter: filter, sight: sight) : nil
+        }
+    }
+
+    /// The chains that drop what a router of ours forwards between these bridges.
+    ///
+    /// - Parameter isIPv4: the version of IP that it forwards there.
+    public func blockades(among bridges: [String], isIPv4: Bool) -> [(blockade: Blockade, bridges: [String])] {
+        all.compactMap { filter in
+            switch filter.chain.family {
+            case .inet: break
+            case .ip: guard isIPv4 else { return nil }
+            case .ip6: guard !isIPv4 else { return nil }
+            case .bridge, .arp, .netdev: return nil
+            }
+            let closed = Self.closed(filter, bridges)
+            return closed.isEmpty ? nil : (Blockade(filter: filter, sight: nil), closed)
+        }
+    }
+
+    /// Those of the bridges that have a closed way to or from another one; on a router with one leg, to itself.
+    private static func closed(_ filter: ForeignFilter, _ bridges: [String]) -> [String] {
+        // To the rules all interfaces are the same that none of them names.
+        let named = bridges.map { filter.names($0) ? $0 : "" }
+        var closed: [[String]: Bool] = [:]
+        func isClosed(_ input: String, _ output: String) -> Bool {
+            if let known = closed[[input, output]] { return known }
+            let isClosed = filter.passage(from: input, to: output) == .closed
+            closed[[input, output]] = isClosed
+            return isClosed
+        }
+        return bridges.indices.filter { one in
+            bridges.indices.contains { other in
+                (other != one || bridges.count == 1)
+                    && (isClosed(named[one], named[other]) || isClosed(named[other], named[one]))
+            }
+        }.map { bridges[$0] }
+    }
+
+    /// Why a chain sees packets that are only bridged; nil where it sees none.
+    public func sight(of filter: ForeignFilter, isTracked: Bool) -> String? {
+        let reason: String?
+        switch filter.chain.family {
+        case .bridge: return "it is in the bridge family"
+        case .ip: reason = sees4 ? "net.bridge.bridge-nf-call-iptables is 1" : nil
+        case .ip6: reason = sees6 ? "net.bridge.bridge-nf-call-ip6tables is 1" : nil
+        case .inet: reason = sees4 || sees6 ? "net.bridge.bridge-nf-call-iptables or -ip6tables is 1" : nil
+        case .arp, .netdev: return nil
+        }
+        if let reason { return reason }
+        return isTracked
+            ? "NICs with groups need br_netfilter there: this kernel lacks NF_CONNTRACK_BRIDGE" : nil
+    }
+}
+
+/// Looks at what others filter in one network namespace.
+public struct ForeignFilterListing: Sendable {
+    private let ledger: NFLedger
+
+    /// - Parameter ledger: of the same namespace; it knows when somebody has committed something.
+    public init(_ ledger: NFLedger) { self.ledger = ledger }
+
+    /// What others filter now.
+    ///
+    /// Where it cannot be listed nothing is said: our own tables cannot be either, and their kinds say so.
+    public func look() -> ForeignFilters {
+        let foreign: NFForeignRules
+        do throws(NFError) { foreign = try ledger.foreign(ours: ForeignFilters.prefix) } catch { return .none }
+        guard foreign.chains.contains(where: \.filtersForwarded) else { return .none }
+        let settings = ["bridge-nf-call-iptables", "bridge-nf-call-ip6tables"]
+        do throws(Errno) {
+            let seen = try ledger.location.run { settings.map { Self.isOn("net/bridge/\($0)") } }
+            return ForeignFilters(foreign, sees4: seen[0], sees6: seen[1])
+        } catch {
+            return ForeignFilters(foreign)
+        }
+    }
+
+    /// Without br_netfilter there are no such settings.
+    private static func isOn(_ path: String) -> Bool {
+        do throws(Errno) { return try Sysctl.read(path) == "1" } catch { return false }
+    }
+}
+
+extension ForeignFilters {
+    public static let none = ForeignFilters(NFForeignRules())
+}
