@@ -58,6 +58,12 @@ public enum Match {
         [.conntrack(.state, into: 0), .mask(0, hostOrder(states)), .compare(0, .notEqual, [0, 0, 0, 0])]
     }
 
+    /// The destination of its flow was translated: IPS_DST_NAT (linux/netfilter/nf_conntrack_common.h), bit 5 of a
+    /// number in the machine's order.
+    public static let isForwarded: [NFExpression] = [
+        .conntrack(.status, into: 0), .mask(0, hostOrder(1 << 5)), .compare(0, .notEqual, [0, 0, 0, 0]),
+    ]
+
     /// The packet leaves by this interface.
     public static func leaves(by interface: InterfaceName) -> [NFExpression] {
         [.meta(.outputInterface, into: 0), .compare(0, .equal, NFKey(.interface(interface)).bytes)]

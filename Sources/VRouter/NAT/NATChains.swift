@@ -28,7 +28,7 @@ enum NATChains {
                     .meta(.inputInterface, into: 0), .meta(.outputInterface, into: 4),
                     .lookup(0, set: "paths", isInverted: false),
                 ]),
-            .accept("forwarded, and the answers", inside + outside + forwarded),
+            .accept("forwarded, and the answers", inside + outside + Match.isForwarded),
             .drop("from a router to elsewhere", inside),
             .drop("from elsewhere to a router", outside),
         ])
@@ -63,7 +63,7 @@ enum NATChains {
             interface.addresses.map(\.value.network).compactMap { subnet in
                 guard router.forwards.contains(where: { subnet.contains($0.target.value.address) }) else { return nil }
                 return NFRule(
-                    Match.family(isIPv4: subnet.isIPv4) + Match.leaves(by: interface.bridge) + forwarded
+                    Match.family(isIPv4: subnet.isIPv4) + Match.leaves(by: interface.bridge) + Match.isForwarded
                         + Match.source(in: subnet) + [.masquerade],
                     comment: "hairpin \(subnet) on \(interface.bridge)")
             }
@@ -93,12 +93,6 @@ enum NATChains {
     private static let inside = Match.cameIn(bySet: "interfaces")
 
     private static let outside = Match.leaves(bySet: "interfaces")
-
-    /// The connection's destination was translated: IPS_DST_NAT (linux/netfilter/nf_conntrack_common.h), bit 5 of a
-    /// number in the machine's order.
-    private static let forwarded: [NFExpression] = [
-        .conntrack(.status, into: 0), .mask(0, Match.hostOrder(1 << 5)), .compare(0, .notEqual, [0, 0, 0, 0]),
-    ]
 
     /// Destination address, protocol and destination port are the key of the map; what it leads to takes their place.
     private static func listener(isIPv4: Bool) -> [NFExpression] {

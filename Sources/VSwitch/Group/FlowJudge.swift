@@ -44,18 +44,18 @@ struct FlowJudge: Sendable {
 
     private func ends(of entry: ConntrackEntry, from place: Place) -> [End] {
         let (original, reply) = (entry.original, entry.reply)
+        let behind = Self.flow(original, from: original.source, to: reply.source, reply.sourcePort)
         // br_netfilter shows a frame to the chains of IP first, which translate its destination; conntrack of the
         // bridge comes before them.
         let sent =
             state == .mark
-            ? Self.flow(original, from: original.source, to: reply.source, reply.sourcePort)
-            : Self.flow(original, from: original.source, to: original.destination, original.destinationPort)
+            ? behind : Self.flow(original, from: original.source, to: original.destination, original.destinationPort)
         let got = Self.flow(original, from: reply.destination, to: reply.source, reply.sourcePort)
-        // What br_netfilter translates back into its own switch is bridged there, and its source translated last.
-        let isTurned = state == .mark && entry.status.contains(.destinationTranslated)
+        // What a forward turns back into its own switch is judged before its source is translated (`Hairpin`).
+        let turned = entry.status.contains(.destinationTranslated) ? behind : got
         return [
             End(direction: .egress, switchName: place.name, flow: sent),
-            End(direction: .ingress, switchName: place.name, flow: isTurned ? sent : got),
+            End(direction: .ingress, switchName: place.name, flow: turned),
         ] + others(of: entry, than: place).map { End(direction: .ingress, switchName: $0, flow: got) }
     }
 

@@ -17,7 +17,7 @@ enum PolicyChains {
         [established(state, LateAnswers.rules)]
             + Direction.allCases.flatMap { direction in
                 let refusal = DenialChains.verdict(direction == .egress ? .egress : .ingress)
-                return [dispatch(direction)] + judging(direction, groups, policies, refusal)
+                return [dispatch(direction, state)] + judging(direction, groups, policies, refusal)
             }
     }
 
@@ -38,12 +38,13 @@ enum PolicyChains {
     static let zones = NFChain(
         "zones", hook: NFChain.Hook(.filter, .prerouting, priority: -250), rules: ZoneRules.incoming)
 
-    private static func dispatch(_ direction: Direction) -> NFChain {
+    private static func dispatch(_ direction: Direction, _ state: StateSource) -> NFChain {
         let isEgress = direction == .egress
+        let passes = !isEgress && state == .conntrack ? [Hairpin.passes] : []
         return NFChain(
             direction.rawValue,
             hook: NFChain.Hook(.filter, isEgress ? .prerouting : .postrouting, priority: priority),
-            rules: [
+            rules: passes + [
                 NFRule([
                     .meta(isEgress ? .inputInterface : .outputInterface, into: 0),
                     .verdictMap(0, set: PolicyTable.dispatch(direction)),
