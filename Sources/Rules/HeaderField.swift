@@ -31,6 +31,10 @@ extension HeaderField {
     public static let etherDestination = HeaderField(.link, offset: 0, length: 6)
     public static let etherSource = HeaderField(.link, offset: 6, length: 6)
     public static let etherType = HeaderField(.link, offset: 12, length: 2)
+    /// Of a frame with a tag: priority, and the VLAN id in the lower twelve bits.
+    public static let vlanTag = HeaderField(.link, offset: 14, length: 2)
+    /// The bits of `vlanTag` that are the id.
+    public static let vlanID: [UInt8] = [0x0f, 0xff]
 }
 
 /// RFC 826, for IPv4 over Ethernet.

@@ -64,6 +64,10 @@ public enum Match {
         .conntrack(.status, into: 0), .mask(0, hostOrder(1 << 5)), .compare(0, .notEqual, [0, 0, 0, 0]),
     ]
 
+    /// The frame has a tag of 802.1Q. The kernel takes it off before any rule, and shows it here all the same
+    /// (nft_payload_copy_vlan in net/netfilter/nft_payload.c); one of 802.1ad shows another type.
+    public static let isTagged: [NFExpression] = HeaderField.etherType.equals(0x8100)
+
     /// The packet leaves by this interface.
     public static func leaves(by interface: InterfaceName) -> [NFExpression] {
         [.meta(.outputInterface, into: 0), .compare(0, .equal, NFKey(.interface(interface)).bytes)]

@@ -25,6 +25,10 @@ public struct BridgeAttributes: Hashable, Sendable {
     public var igmpVersion: UInt8 = 2
     /// The version of its MLD queries, 1 or 2.
     public var mldVersion: UInt8 = 1
+    /// Whether frames pass between ports of one VLAN only (CONFIG_BRIDGE_VLAN_FILTERING).
+    public var filtersVLANs = false
+    /// The VLAN in which ports are that come, without a tag; nil for none, and where nothing is filtered.
+    public var defaultVLAN: UInt16?
     /// Another bridge is the root of its tree, whose times it has then in place of its own.
     public var followsAnother = false
     /// Its tree changes, and its ageing time is a short one meanwhile.
@@ -64,6 +68,8 @@ extension BridgeAttributes {
             case Int(IFLA_BR_MCAST_QUERIER): isQuerier = isOn
             case Int(IFLA_BR_MCAST_IGMP_VERSION): igmpVersion = attribute.number() ?? 0
             case Int(IFLA_BR_MCAST_MLD_VERSION): mldVersion = attribute.number() ?? 0
+            case Int(IFLA_BR_VLAN_FILTERING): filtersVLANs = isOn
+            case Int(IFLA_BR_VLAN_DEFAULT_PVID): defaultVLAN = attribute.number().flatMap { $0 == 0 ? nil : $0 }
             case Self.learnedLimitType: learnedLimit = attribute.number() ?? 0
             case Int(IFLA_BR_ROOT_ID): ids.root = attribute.bytes
             case Int(IFLA_BR_BRIDGE_ID): ids.own = attribute.bytes
@@ -73,10 +79,13 @@ extension BridgeAttributes {
         }
         callsNetfilter = calls.ipv4 && calls.ipv6
         followsAnother = ids.root != ids.own
+        // Where nothing is filtered it tells nothing.
+        if !filtersVLANs { defaultVLAN = nil }
     }
 }
 
 extension AttributeWriter {
+    /// All but VLANs.
     mutating func write(_ bridge: BridgeAttributes) {
         attribute(Int(IFLA_BR_STP_STATE), UInt32(bridge.isSTPEnabled ? 1 : 0))
         attribute(Int(IFLA_BR_FORWARD_DELAY), bridge.forwardDelay)

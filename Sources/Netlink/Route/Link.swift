@@ -39,10 +39,15 @@ public struct Link: Hashable, Sendable {
     public var tun: TunAttributes?
     /// Of a bridge.
     public var bridge: BridgeAttributes?
+    /// Of a VLAN device, whose lower link is its `peer`: its VLAN id (802.1Q).
+    public var vlan: UInt16?
     /// Of a VXLAN link.
     public var vxlan: VXLANAttributes?
     /// Of a port of a bridge: how the bridge treats it.
     public var port: BridgePortAttributes?
+    /// Of a bridge, and of a port of one: the VLANs that it is in. Nil where nobody has listed them, which is another
+    /// dump (`NetlinkSocket.portVLANs`).
+    public var vlans: PortVLANs?
     /// Of a port of a bridge that is switched on and has a carrier: the bridge has shut it all the same, as it does
     /// where a spanning tree message came in at a guarded port (BR_STATE_DISABLED).
     public var isShut = false
@@ -60,6 +65,8 @@ public enum LinkKind: Hashable, Sendable, CustomStringConvertible {
     case tun
     case veth
     case vxlan
+    /// A VLAN device on another link.
+    case vlan
     case other(String)
 
     init(_ attribute: Attribute) {
@@ -71,6 +78,8 @@ public enum LinkKind: Hashable, Sendable, CustomStringConvertible {
             self = .bridge
         } else if attribute.isText("vxlan") {
             self = .vxlan
+        } else if attribute.isText("vlan") {
+            self = .vlan
         } else {
             self = .other(attribute.text)
         }
@@ -82,6 +91,7 @@ public enum LinkKind: Hashable, Sendable, CustomStringConvertible {
         case .tun: "tun"
         case .veth: "veth"
         case .vxlan: "vxlan"
+        case .vlan: "vlan"
         case .other(let name): name
         }
     }

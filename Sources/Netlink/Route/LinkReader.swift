@@ -72,6 +72,7 @@ extension Link {
                 case .tun: tun = TunAttributes(attribute.nested)
                 case .bridge: bridge = BridgeAttributes(attribute.nested)
                 case .vxlan: vxlan = VXLANAttributes(attribute.nested)
+                case .vlan: vlan = attribute.nested.first { $0.type == Int(IFLA_VLAN_ID) }?.number()
                 default: break
                 }
             case Int(IFLA_INFO_SLAVE_DATA) where isBridgePort:

@@ -31,9 +31,17 @@ public struct LinkChange: Hashable, Sendable {
     public var bridge: BridgeAttributes?
     /// Of a bridge: STP alone.
     public var isSTPEnabled: Bool?
+    /// Of a bridge: filtering of VLANs alone.
+    public var filtersVLANs: Bool?
+    /// Of a bridge: no VLAN for ports that come. Those that have the one that was so far are taken out of it.
+    public var hasNoDefaultVLAN = false
 
     /// Changes nothing yet.
     public init() {}
+
+    fileprivate var changesBridge: Bool {
+        bridge != nil || isSTPEnabled != nil || filtersVLANs != nil || hasNoDefaultVLAN
+    }
 }
 
 extension MessageWriter {
@@ -49,7 +57,14 @@ extension MessageWriter {
             $0.attribute(Int(IFLA_MTU), mtu)
             $0.nested(Int(IFLA_LINKINFO)) {
                 $0.attribute(Int(IFLA_INFO_KIND), "bridge")
-                $0.nested(Int(IFLA_INFO_DATA)) { $0.write(attributes) }
+                $0.nested(Int(IFLA_INFO_DATA)) {
+                    $0.write(attributes)
+                    // A new bridge and its ports are in VLAN 1 else. Kernels that have no VLANs are not asked.
+                    if attributes.filtersVLANs {
+                        $0.attribute(Int(IFLA_BR_VLAN_FILTERING), UInt8(1))
+                        $0.attribute(Int(IFLA_BR_VLAN_DEFAULT_PVID), UInt16(0))
+                    }
+                }
             }
         }
     }
@@ -81,6 +96,20 @@ extension MessageWriter {
         }
     }
 
+    /// Makes a VLAN device (802.1Q) on another link; EEXIST if the name, or the VLAN on that link, is taken.
+    @discardableResult
+    public mutating func createVLAN(_ name: InterfaceName, on lower: Int32, vlan: UInt16) -> Int {
+        message(UInt16(RTM_NEWLINK), [.create, .exclusive], operation: "create VLAN device") {
+            $0.append(ifinfomsg())
+            $0.attribute(Int(IFLA_IFNAME), name.description)
+            $0.attribute(Int(IFLA_LINK), lower)
+            $0.nested(Int(IFLA_LINKINFO)) {
+                $0.attribute(Int(IFLA_INFO_KIND), "vlan")
+                $0.nested(Int(IFLA_INFO_DATA)) { $0.attribute(Int(IFLA_VLAN_ID), vlan) }
+            }
+        }
+    }
+
     /// Changes an existing link: all that is named in one message.
     ///
     /// The kernel applies the parts in its own order and stops at the first that fails; earlier ones stay.
@@ -100,20 +129,7 @@ extension MessageWriter {
             if let master = change.master { writer.attribute(Int(IFLA_MASTER), master) }
             if let group = change.group { writer.attribute(Int(IFLA_GROUP), group) }
             writer.writeFamilies(of: change)
-            if let bridge = change.bridge {
-                writer.nested(Int(IFLA_LINKINFO)) {
-                    // The kind must be repeated with its data.
-                    $0.attribute(Int(IFLA_INFO_KIND), "bridge")
-                    $0.nested(Int(IFLA_INFO_DATA)) { $0.write(bridge) }
-                }
-            } else if let isSTPEnabled = change.isSTPEnabled {
-                writer.nested(Int(IFLA_LINKINFO)) {
-                    $0.attribute(Int(IFLA_INFO_KIND), "bridge")
-                    $0.nested(Int(IFLA_INFO_DATA)) {
-                        $0.attribute(Int(IFLA_BR_STP_STATE), UInt32(isSTPEnabled ? 1 : 0))
-                    }
-                }
-            }
+            writer.writeBridge(of: change)
         }
     }
 
@@ -163,6 +179,25 @@ extension AttributeWriter {
         case .name(let name):
             append(header)
             attribute(Int(IFLA_IFNAME), name.description)
+        }
+    }
+
+    fileprivate mutating func writeBridge(of change: LinkChange) {
+        guard change.changesBridge else { return }
+        nested(Int(IFLA_LINKINFO)) {
+            // The kind must be repeated with its data.
+            $0.attribute(Int(IFLA_INFO_KIND), "bridge")
+            $0.nested(Int(IFLA_INFO_DATA)) {
+                if let bridge = change.bridge {
+                    $0.write(bridge)
+                } else if let isSTPEnabled = change.isSTPEnabled {
+                    $0.attribute(Int(IFLA_BR_STP_STATE), UInt32(isSTPEnabled ? 1 : 0))
+                }
+                if let filtersVLANs = change.filtersVLANs {
+                    $0.attribute(Int(IFLA_BR_VLAN_FILTERING), UInt8(filtersVLANs ? 1 : 0))
+                }
+                if change.hasNoDefaultVLAN { $0.attribute(Int(IFLA_BR_VLAN_DEFAULT_PVID), UInt16(0)) }
+            }
         }
     }
 

@@ -20,7 +20,7 @@ struct HostileReplyTests {
             let blue = try #require(InterfaceName("blue"))
             let prefix: IPPrefix = try #require(IPPrefix("fd00::1/64"))
             let gateway: IPAddress = try #require(IPAddress("10.0.0.1"))
-            var writers: [MessageWriter] = Array(repeating: MessageWriter(), count: 9)
+            var writers: [MessageWriter] = Array(repeating: MessageWriter(), count: 10)
             writers[0].createBridge(blue, mac: .derived(from: "x"), mtu: 1500)
             writers[1].addAddress(prefix, to: 3)
             writers[2].addRoute(Route(to: try #require(IPPrefix("10.1.0.0/16")), via: gateway, link: 3, metric: 7))
@@ -41,6 +41,16 @@ struct HostileReplyTests {
                     $0.attribute(Int(IFLA_INFO_KIND), "vxlan")
                     $0.attribute(Int(IFLA_INFO_SLAVE_KIND), "bridge")
                     $0.nested(Int(IFLA_INFO_SLAVE_DATA)) { $0.attribute(Int(IFLA_BRPORT_LEARNING), UInt8(1)) }
+                }
+            }
+            writers[9].message(UInt16(RTM_NEWLINK), operation: "answer") {
+                var header = ifinfomsg()
+                header.ifi_family = UInt8(AF_BRIDGE)
+                $0.append(header)
+                $0.nested(Int(IFLA_AF_SPEC)) {
+                    for bytes: [UInt8] in [[6, 0, 1, 0], [8, 0, 20, 0], [16, 0, 30, 0]] {
+                        $0.attribute(Int(IFLA_BRIDGE_VLAN_INFO), bytes: bytes)
+                    }
                 }
             }
             return writers.map(\.bytes) + netfilterMessages
@@ -95,6 +105,7 @@ struct HostileReplyTests {
                 if ForwardingEntry(message) != nil { found += 1 }
                 if Neighbour(message) != nil { found += 1 }
                 if Acknowledgement(message) != nil { found += 1 }
+                if PortVLANs.read(message) != nil { found += 1 }
                 found += decodeNetfilter(message)
             }
             return found
