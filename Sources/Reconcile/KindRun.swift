@@ -63,7 +63,8 @@ extension ResourceKind {
         PlannedChange(
             Self.id(step.name), step.change,
             disruption: step.change.isPending
-                ? disruption(step.change, spec: step.spec, observation: step.observation) : [])
+                ? disruption(step.change, spec: step.spec, observation: step.observation) : [],
+            remark: step.spec.flatMap { remark($0) })
     }
 }
 

@@ -4,11 +4,14 @@ public struct PlannedChange: Hashable, Sendable {
     public let change: Change
     /// What it does to those who use the resource now, a line each.
     public let disruption: [String]
+    /// What is to be known of it where it is as asked.
+    public let remark: String?
 
-    public init(_ id: ResourceID, _ change: Change, disruption: [String] = []) {
+    public init(_ id: ResourceID, _ change: Change, disruption: [String] = [], remark: String? = nil) {
         self.id = id
         self.change = change
         self.disruption = disruption
+        self.remark = remark
     }
 }
 

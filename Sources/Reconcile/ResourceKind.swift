@@ -31,6 +31,9 @@ public protocol ResourceKind: Sendable {
     /// that loses something, nothing where nobody notices. Pure.
     func disruption(_ change: Change, spec: Spec?, observation: Observation?) -> [String]
 
+    /// What a reader of the status is to know of a resource that is as asked: by which of several ways. Pure.
+    func remark(_ spec: Spec) -> String?
+
     /// Makes the node so. One outcome for each step, in the order of the steps.
     ///
     /// A run holds either deletions only (from the last kind to the first) or none (from the first kind to the last).
@@ -44,6 +47,8 @@ extension ResourceKind {
     public func obstacle(_ observation: Observation) -> Obstacle? { nil }
 
     public func disruption(_ change: Change, spec: Spec?, observation: Observation?) -> [String] { [] }
+
+    public func remark(_ spec: Spec) -> String? { nil }
 
     public static func id(_ name: String) -> ResourceID { ResourceID(Self.name, name) }
 }

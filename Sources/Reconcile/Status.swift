@@ -35,7 +35,7 @@ public enum ResourceState: String, Sendable, Codable {
 public struct ResourceStatus: Hashable, Sendable, Codable {
     public let id: ResourceID
     public let state: ResourceState
-    /// Why it is not converged, and what to do; empty where it is.
+    /// Why it is not converged, and what to do; where it is, by which way, if there are several, or empty.
     public let detail: String
 
     public init(id: ResourceID, state: ResourceState, detail: String = "") {
@@ -49,7 +49,7 @@ public struct ResourceStatus: Hashable, Sendable, Codable {
         id = planned.id
         switch planned.change {
         case .none:
-            (state, detail) = (.converged, "")
+            (state, detail) = (.converged, planned.remark ?? "")
         case .orphan(let reason):
             (state, detail) = (.orphan, reason)
         case .degraded(let reason):

@@ -40,6 +40,7 @@ extension Kinds {
                 SwitchKind(links: links, filters),
                 UplinkKind(links: links),
                 OverlayKind(links: links),
+                VLANPortKind(links: links),
                 FenceKind<BridgeFence>(links: links, ledger),
                 FenceKind<HostFence>(links: links, ledger),
                 FenceKind<ARPFence>(links: links, ledger),
@@ -69,6 +70,7 @@ extension Kinds {
                 PoolKind.derivation,
                 VolumeKind.derivation,
                 TargetKind.derivation,
+                VLANs.derivation(),
                 OverlayKind.resolution(subnets: RouterKind.subnets),
                 NICKind.resolution(subnets: RouterKind.subnets),
                 FenceKind<BridgeFence>.derivation,
@@ -99,7 +101,7 @@ extension Kinds {
             let id = NICKind.id(name)
             guard let position = desired.position(of: id) else { return [] }
             return spec.addresses.map {
-                AddressClaim(owner: id, switchName: spec.switchName, address: $0.address, position: position)
+                AddressClaim(owner: id, switchName: spec.segment, address: $0.address, position: position)
             }
         }
     }

@@ -1,3 +1,4 @@
+import Capabilities
 import Manifest
 import Netlink
 import Reconcile
@@ -14,15 +15,22 @@ enum Manifests {
     }
 
     /// What it asks for, or its mistakes with line and column.
-    static func load(_ text: String, subnets: [String: [IPPrefix]] = [:]) -> (desired: Desired?, mistakes: [String]) {
+    ///
+    /// - Parameter capabilities: what kernel there is.
+    static func load(
+        _ text: String, subnets: [String: [IPPrefix]] = [:],
+        capabilities: @escaping @Sendable () -> Capabilities = { Capabilities(raw: [:]) }
+    ) -> (desired: Desired?, mistakes: [String]) {
         let links = LinkListing()
         let loader = DesiredLoader(
             sections: [SwitchKind.section, machines],
             derivations: [
-                OverlayKind.resolution { _ in subnets }, NICKind.resolution { _ in subnets }, GuardKind.derivation,
+                VLANs.derivation(capabilities: capabilities), OverlayKind.resolution { _ in subnets },
+                NICKind.resolution { _ in subnets }, GuardKind.derivation,
             ],
             kinds: [
-                SwitchKind(links: links), UplinkKind(links: links), OverlayKind(links: links), GuardKind(links: links),
+                SwitchKind(links: links), UplinkKind(links: links), OverlayKind(links: links),
+                VLANPortKind(links: links), GuardKind(links: links),
                 NICKind(links: links),
             ])
         let diagnostics = Diagnostics()

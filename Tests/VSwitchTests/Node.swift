@@ -13,7 +13,8 @@ struct Node {
         self.space = space
         let links = LinkListing(in: .namespace(space.name))
         reconciler = Reconciler(kinds: [
-            SwitchKind(links: links), UplinkKind(links: links), OverlayKind(links: links), NICKind(links: links),
+            SwitchKind(links: links), UplinkKind(links: links), OverlayKind(links: links),
+            VLANPortKind(links: links), NICKind(links: links),
         ])
     }
 

@@ -1,7 +1,8 @@
 internal import Netlink
 internal import Reconcile
 
-/// The bridges of our switches, and the ports that belong on them: NICs, uplinks, overlays. All others are strangers.
+/// The bridges of our switches, and the ports that belong on them: NICs, uplinks and their VLANs, overlays. All others
+/// are strangers.
 struct Fenced: Sendable {
     private(set) var bridges: [InterfaceName: MACAddress] = [:]
     private(set) var ports: Set<InterfaceName> = []
@@ -12,6 +13,7 @@ struct Fenced: Sendable {
         ports.formUnion(desired.specs(of: NICKind.self).values.map(\.interface))
         ports.formUnion(desired.specs(of: UplinkKind.self).values.map(\.interface))
         ports.formUnion(desired.specs(of: OverlayKind.self).values.map(\.interface))
+        ports.formUnion(desired.specs(of: VLANPortKind.self).values.map(\.interface))
     }
 
     /// Without what has the name of a thing of ours, and is somebody else's: a stranger under our name.

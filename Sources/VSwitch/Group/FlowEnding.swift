@@ -33,12 +33,9 @@ struct FlowEnding: Sendable {
                 desired.specs(of: NICKind.self).values, groups: policy.groups, sets: policy.sets, judged: names)
         }
         let newcomers = new.intersection(names)
-        let places = desired.specs(of: SwitchKind.self).values.compactMap { spec in
-            spec.zone.map { ($0, FlowJudge.Place(name: spec.name, joined: spec.joined)) }
-        }
         judge = FlowJudge(
             model: model(names), newcomers: newcomers.isEmpty ? nil : model(newcomers),
-            places: Dictionary(places) { first, _ in first }, state: policy.state)
+            places: FlowJudge.places(desired.specs(of: SwitchKind.self).values), state: policy.state)
         self.location = location
     }
 

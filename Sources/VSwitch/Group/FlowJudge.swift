@@ -7,7 +7,7 @@ internal import Reconcile
 /// It judges the ends of a flow each as its NIC's chains see it: on a switch as it is, and through a router with what
 /// is translated. Flows of zones that are no switch's are others', and never judged.
 struct FlowJudge: Sendable {
-    /// A switch as its zone tells of it.
+    /// A switch, or a VLAN of one, as its zone tells of it.
     struct Place: Hashable, Sendable {
         let name: String
         /// Where routers lead to from it.
@@ -20,6 +20,19 @@ struct FlowJudge: Sendable {
     var newcomers: PolicyModel?
     let places: [UInt16: Place]
     let state: StateSource
+
+    /// What the zones of these switches tell of.
+    static func places(_ switches: some Sequence<SwitchSpec>) -> [UInt16: Place] {
+        var places: [UInt16: Place] = [:]
+        for spec in switches {
+            if let zone = spec.zone { places[zone] = Place(name: spec.name, joined: spec.joined) }
+            for (vlan, zone) in spec.vlanZones {
+                // Routers are in VLAN 1.
+                places[zone] = Place(name: VLANs.segment(of: spec.name, vlan), joined: [])
+            }
+        }
+        return places
+    }
 
     func forbids(_ entry: ConntrackEntry) -> Bool {
         guard let place = places[entry.originalZone] else { return false }

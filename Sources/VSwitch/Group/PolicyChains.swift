@@ -35,8 +35,11 @@ enum PolicyChains {
     }
 
     /// Behind the guard (-300), before conntrack of the bridge (-200).
-    static let zones = NFChain(
-        "zones", hook: NFChain.Hook(.filter, .prerouting, priority: -250), rules: ZoneRules.incoming)
+    static func zones(_ zoned: ZoneRules) -> NFChain {
+        NFChain(
+            "zones", hook: NFChain.Hook(.filter, .prerouting, priority: -250),
+            rules: (zoned.isTagged ? ZoneRules.tagged : []) + ZoneRules.incoming)
+    }
 
     private static func dispatch(_ direction: Direction, _ state: StateSource) -> NFChain {
         let isEgress = direction == .egress

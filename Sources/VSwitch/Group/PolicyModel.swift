@@ -44,7 +44,7 @@ struct PolicyModel: Sendable {
         self.sets = sets
         for nic in nics where !nic.groups.isEmpty {
             let isJudged = judged?.contains(nic.resourceName) ?? true
-            let member = Member(name: nic.resourceName, switchName: nic.switchName, groups: nic.groups)
+            let member = Member(name: nic.resourceName, switchName: nic.segment, groups: nic.groups)
             for address in nic.addresses.map(\.address) {
                 if isJudged { members[address, default: []].append(member) }
                 for group in nic.groups { addresses[group, default: []].insert(address) }
@@ -59,7 +59,7 @@ struct PolicyModel: Sendable {
 
     /// Who forbids the flow at one of its ends: who sends it, or who gets it.
     ///
-    /// - Parameter switchName: the switch that this end is on; nil for any.
+    /// - Parameter switchName: the switch, or the VLAN of one, that this end is on; nil for any.
     func denial(of flow: Flow, _ direction: Direction, on switchName: String? = nil) -> Denial? {
         for member in members[direction == .egress ? flow.source : flow.destination] ?? [] {
             if let switchName, switchName != member.switchName { continue }

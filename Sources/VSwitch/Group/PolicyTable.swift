@@ -39,9 +39,9 @@ enum PolicyTable {
         }
         let asked = named(in: policies, policy)
         return (
-            [from, to] + LateAnswers.sets() + remotes(of: asked, nics, policy)
-                + (isZoned ? [zoned.map, zoned.own] : []),
-            PolicyChains.compile(asked, policies: policies, policy.state) + (isZoned ? [PolicyChains.zones] : [])
+            [from, to] + LateAnswers.sets() + remotes(of: asked, nics, policy) + (isZoned ? zoned.sets : []),
+            PolicyChains.compile(asked, policies: policies, policy.state)
+                + (isZoned ? [PolicyChains.zones(zoned)] : [])
         )
     }
 

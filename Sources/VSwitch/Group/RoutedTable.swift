@@ -22,6 +22,8 @@ enum RoutedTable {
         var bridges: Set<InterfaceName> = []
         for nic in nics where !nic.groups.isEmpty {
             policies.insert(nic.groups)
+            // Nothing is routed to other VLANs, where another may have the address.
+            guard nic.segment == nic.switchName else { continue }
             let name = SwitchSpec.bridge(of: nic.switchName)
             let bridge = NFValue.interface(name)
             bridges.insert(name)

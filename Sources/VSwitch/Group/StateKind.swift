@@ -33,17 +33,22 @@ public struct StateKind: TableKind {
         joined: @escaping @Sendable (Desired) -> [[String]] = { _ in [] }
     ) -> Derivation {
         Derivation { desired, _ in
-            let closed = Set(desired.specs(of: NICKind.self).values.filter { !$0.groups.isEmpty }.map(\.switchName))
+            let nics = Dictionary(
+                grouping: desired.specs(of: NICKind.self).values.filter { !$0.groups.isEmpty }, by: \.switchName)
+            let closed = Set(nics.keys)
             let routers = joined(desired)
             let names = closed.union(routers.joined())
             let switches = desired.specs(of: SwitchKind.self)
-            let zones = SwitchZones(switches.keys)
+            let zones = SwitchZones(desired)
             let isLent = !closed.isEmpty && Policy(desired).state == .mark
             var isAny = false
             for name in names {
                 guard var spec = switches[name] else { continue }
                 spec.isTracked = isLent && closed.contains(name)
                 spec.zone = zones[name]
+                for nic in nics[name] ?? [] where nic.segment != name {
+                    if let vlan = nic.port.vlans?.native { spec.vlanZones[vlan] = zones[nic.segment] }
+                }
                 for router in routers where router.contains(name) { spec.joined.formUnion(router) }
                 let id = SwitchKind.id(name)
                 desired.add(

@@ -6,17 +6,21 @@ internal import Rules
 /// Registers 0 to 3 hold the interface name, 4 and 5 a MAC, 6 and on an address: the layout of the sets' keys.
 enum GuardChains {
     /// Before br_netfilter (-300 in the bridge family is NF_BR_PRI_NAT_DST_BRIDGED): a spoofed frame reaches nothing.
-    static let entry = NFChain(
-        "guard", hook: NFChain.Hook(.filter, .prerouting, priority: -300),
-        rules: [
-            NFRule(
-                [port, .lookup(0, set: "ports", isInverted: true), .verdict(.accept)], comment: "not a port of ours"),
-            .deny("another's MAC", [port, mac, .lookup(0, set: "bindm", isInverted: true)]),
-            dispatch(EtherType.arp, to: "check_arp"),
-            dispatch(EtherType.ipv4, to: "check_ipv4"),
-            dispatch(EtherType.ipv6, to: "check_ipv6"),
-            .deny("neither ARP, IPv4 nor IPv6, or tagged", []),
-        ])
+    static func entry(_ trunks: TrunkChains.Parts) -> NFChain {
+        NFChain(
+            "guard", hook: NFChain.Hook(.filter, .prerouting, priority: -300),
+            rules: trunks.early + [
+                NFRule(
+                    [port, .lookup(0, set: "ports", isInverted: true), .verdict(.accept)],
+                    comment: "not a port of ours"),
+                .deny("another's MAC", [port, mac, .lookup(0, set: "bindm", isInverted: true)]),
+            ] + protocols.map(dispatch) + trunks.late + [.deny("neither ARP, IPv4 nor IPv6, or tagged", [])])
+    }
+
+    /// What passes at all, and the chain that checks it.
+    static let protocols: [(type: UInt16, chain: String)] = [
+        (EtherType.arp, "check_arp"), (EtherType.ipv4, "check_ipv4"), (EtherType.ipv6, "check_ipv6"),
+    ]
 
     static let arp = NFChain(
         "check_arp",
@@ -125,7 +129,7 @@ private enum EtherType {
 
 extension NFRule {
     /// Refuses what meets all conditions, counts it, and has it counted for its port.
-    fileprivate static func deny(_ comment: String, _ conditions: [NFExpression]) -> NFRule {
+    static func deny(_ comment: String, _ conditions: [NFExpression]) -> NFRule {
         NFRule(conditions + [.counter, DenialChains.verdict(.guard)], comment: comment)
     }
 }

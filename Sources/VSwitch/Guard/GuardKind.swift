@@ -57,6 +57,11 @@ public struct GuardKind: TableKind {
         for link in try links.shared() {
             let owner = NICKind.owner(of: link)
             if let name = names[link.name] {
+                if owner == name, nics[name]?.refusal != nil {
+                    // It stays as it is, and so do its rules.
+                    placed[name] = nil
+                    leaving.insert(link.name)
+                }
                 guard owner != name else { continue }
                 placed[name] = nil
                 if owner != nil { shut.insert(link.name) }

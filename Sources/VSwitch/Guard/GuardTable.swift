@@ -13,8 +13,9 @@ internal import Netlink
 ///
 /// `DenialChains` tells of the sets in which refused packets are counted.
 ///
-/// A NIC without addresses is held to its MAC only, and may not act as a router or a DHCP server. Tagged frames and
-/// ethertypes other than ARP, IPv4 and IPv6 are dropped: a tag would carry a packet past every check.
+/// A NIC without addresses is held to its MAC only, and may not act as a router or a DHCP server. Ethertypes other than
+/// ARP, IPv4 and IPv6 are dropped, and so are tagged frames but those of trunk ports, of which `TrunkChains` tells: a
+/// tag would carry a packet past every check.
 enum GuardTable {
     static let family = NFTable.Family.bridge
     static let name = "sdagent"
@@ -38,6 +39,8 @@ enum GuardTable {
             let port = NFValue.interface(nic.interface)
             let mac = NFValue.mac(nic.mac)
             ports.insert(NFKey(port))
+            // What this kernel cannot have sends nothing.
+            guard nic.refusal == nil else { continue }
             macs.insert(NFKey(port, mac))
             guard !nic.addresses.isEmpty else { continue }
             bound.insert(NFKey(port))
@@ -50,6 +53,7 @@ enum GuardTable {
         for port in keeping.union(shutting) { ports.insert(NFKey(.interface(port))) }
         let leaving = keeping.filter { PolicyTable.judges($0, in: seen) }.union(shutting)
         let (policySets, policyChains) = PolicyTable.compile(nics, policy, shutting: leaving)
+        let trunks = TrunkChains.compile(nics, divided: policy.divided)
         // Those of the groups are there as soon as any NIC has one, as the chains that lead to them.
         let reasons = DenialReason.allCases.filter { $0 == .guard || !policyChains.isEmpty }
         let denied = reasons.map { DenialChains.ports($0, nics) }
@@ -59,9 +63,9 @@ enum GuardTable {
             return set
         }
         return NFTable(
-            family: family, name: name, comment: comment, sets: sets + policySets,
-            chains: [GuardChains.entry, GuardChains.arp, GuardChains.ipv4, GuardChains.ipv6] + policyChains
-                + reasons.map(DenialChains.chain))
+            family: family, name: name, comment: comment, sets: sets + trunks.sets + policySets,
+            chains: [GuardChains.entry(trunks), GuardChains.arp, GuardChains.ipv4, GuardChains.ipv6] + trunks.chains
+                + policyChains + reasons.map(DenialChains.chain))
     }
 
     /// The elements of some ports in the set of that name of another table: keys that begin with the port's name.

@@ -23,7 +23,7 @@ public final class LinkListing: Sendable {
     /// Lists the links now, and keeps the list for the next kind.
     func fresh() throws(NetlinkError) -> [Link] {
         var socket = try location.socket(.route)
-        let links = try socket.links()
+        let links = try socket.linksWithVLANs()
         let now = ContinuousClock.now
         kept.withLock { $0 = Kept(links: links, time: now) }
         return links
@@ -42,4 +42,17 @@ public final class LinkListing: Sendable {
 
     /// Throws the list away: links have changed.
     func forget() { kept.withLock { $0 = nil } }
+}
+
+extension NetlinkSocket {
+    /// Lists all links; with the VLANs of ports and bridges where a bridge of ours filters. Most nodes have none, and
+    /// are not asked for what may be thousands of entries.
+    mutating func linksWithVLANs() throws(NetlinkError) -> [Link] {
+        var links = try links()
+        let isFiltering = links.contains { $0.bridge?.filtersVLANs == true && SwitchKind.owner(of: $0) != nil }
+        guard isFiltering else { return links }
+        let vlans = try portVLANs()
+        for index in links.indices { links[index].vlans = vlans[links[index].index] ?? PortVLANs() }
+        return links
+    }
 }

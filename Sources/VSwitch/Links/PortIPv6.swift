@@ -43,3 +43,18 @@ enum PortIPv6 {
         try Sysctl.write("net/ipv6/conf/\(name)/disable_ipv6", isDisabled ? "1" : "0")
     }
 }
+
+extension NetworkLocation {
+    /// Switches IPv6 of a link off or on, in this namespace.
+    func setIPv6(of name: InterfaceName, isDisabled: Bool) throws(NetlinkError) {
+        do throws(Errno) {
+            let failure = try run { () -> Errno? in
+                do throws(Errno) { try PortIPv6.set(name, isDisabled: isDisabled) } catch { return error }
+                return nil
+            }
+            if let failure { throw failure }
+        } catch {
+            throw NetlinkError(operation: "set disable_ipv6 of", subject: "\(name)", cause: .system(error))
+        }
+    }
+}

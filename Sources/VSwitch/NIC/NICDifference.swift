@@ -12,6 +12,8 @@ struct NICDifference {
     private(set) var isIPv6Due = false
     /// What the bridge must be told of the port.
     private(set) var port: BridgePortAttributes?
+    /// The VLANs that the port is in and is to be in, where they differ; those that it is in may not be known.
+    private(set) var vlans: (from: PortVLANs?, to: PortVLANs)?
     /// MAC addresses that must be set at the port, and those that must go from it.
     private(set) var fixed: (added: Set<MACAddress>, removed: Set<MACAddress>) = ([], [])
     /// Who may open the tap must be set.
@@ -21,6 +23,9 @@ struct NICDifference {
 
     /// Whether entries of MAC addresses differ.
     var hasAddresses: Bool { !fixed.added.isEmpty || !fixed.removed.isEmpty }
+
+    /// Whether the bridge must be told anything of the port.
+    var concernsBridge: Bool { port != nil || vlans != nil || hasAddresses }
 
     /// - Parameters:
     ///   - link: the NIC's own link, of the right type.
@@ -67,12 +72,21 @@ struct NICDifference {
         guard self.link.master == nil else {
             // A port that comes anew has forgotten all.
             if spec.port != PortSettings() { port = wanted }
+            vlans = spec.port.vlans.map { (nil, $0) }
             fixed.added = addresses
             return
         }
         if let seen = link.port, seen != wanted {
             fields += seen.differences(from: wanted)
             port = wanted
+        }
+        // As long as the bridge does not filter yet, they are not listed: then all is in VLAN 1.
+        if let wanted = spec.port.vlans, link.vlans ?? .usual != wanted {
+            note("vlan", from: link.vlans?.words, to: wanted.words)
+            vlans = (link.vlans, wanted)
+            // An entry is of one VLAN.
+            fixed = (addresses, observation.fixed ?? [])
+            return
         }
         guard let seen = observation.fixed, seen != addresses else { return }
         note("mac at the port", from: Self.words(seen), to: Self.words(addresses))
@@ -137,6 +151,7 @@ extension NICSpec {
     /// What a reader wants to know before the NIC is made.
     var summary: [FieldChange] {
         var fields = [FieldChange("switch", to: switchName), FieldChange("interface", to: "\(interface)")]
+        if let vlans { fields.append(FieldChange("vlan", to: vlans.words)) }
         fields.append(FieldChange("mac", to: "\(mac)"))
         if !addresses.isEmpty {
             let texts = addresses.map { $0.length == nil ? $0.address.description : $0.prefix.description }

@@ -58,6 +58,7 @@ public struct NICKind: ResourceKind {
 
     public func diff(name: String, spec: NICSpec?, observation: NICObservation?) -> Change {
         guard let spec else { return observation?.link != nil ? .delete : .none }
+        if let refusal = spec.refusal { return .unsupported(reason: refusal) }
         guard let observation else { return .create(spec.summary) }
         if let problem = observation.problem { return .unsupported(reason: problem) }
         if let occupant = observation.occupant, occupant.owner == nil {

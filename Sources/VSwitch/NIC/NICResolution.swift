@@ -23,11 +23,15 @@ extension NICKind {
             for (name, spec) in desired.specs(of: OverlayKind.self).sorted(by: { $0.key < $1.key }) {
                 claims.claim(.interface(spec.interface), by: OverlayKind.id(name), desired)
             }
+            for (name, spec) in desired.specs(of: VLANPortKind.self).sorted(by: { $0.key < $1.key }) {
+                claims.claim(.interface(spec.interface), by: VLANPortKind.id(name), desired)
+            }
             for (name, unresolved) in desired.specs(of: NICKind.self).sorted(by: { $0.key < $1.key }) {
                 let id = NICKind.id(name)
                 var spec = unresolved
-                spec.resolve(switches[spec.switchName], subnets[spec.switchName] ?? [])
-                claims.claim(spec, by: id, desired)
+                // Routers are in VLAN 1.
+                spec.resolve(switches[spec.switchName], subnets[spec.segment] ?? [])
+                claims.claim(spec, by: id, on: switches[spec.switchName]?.part?.whole, desired)
                 if let mtu = spec.mtu, let limit = switches[spec.switchName]?.mtu, mtu > limit {
                     claims.report(
                         id, "mtu \(mtu) of \(id) is above that of switch '\(spec.switchName)', which is \(limit)",
@@ -93,11 +97,13 @@ private struct Claims {
 
     init(_ diagnostics: Diagnostics) { self.diagnostics = diagnostics }
 
-    mutating func claim(_ spec: NICSpec, by id: ResourceID, _ desired: Desired) {
+    /// - Parameter whole: the switch whose VLAN its own stands for. A MAC address is once on a switch, whatever the
+    ///   VLANs, an IP address once in each VLAN.
+    mutating func claim(_ spec: NICSpec, by id: ResourceID, on whole: String?, _ desired: Desired) {
         claim(.interface(spec.interface), by: id, desired)
-        claim(.mac(spec.mac, switchName: spec.switchName), by: id, desired)
+        claim(.mac(spec.mac, switchName: whole ?? spec.switchName), by: id, desired)
         for address in spec.addresses {
-            claim(.address(address.address, switchName: spec.switchName), by: id, desired)
+            claim(.address(address.address, switchName: spec.segment), by: id, desired)
         }
         if case .namespace(let namespace, let name, _) = spec.attachment {
             claim(.farEnd(name, namespace: namespace), by: id, desired)

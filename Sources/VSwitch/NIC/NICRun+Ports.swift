@@ -18,9 +18,10 @@ extension NICRun {
         writer.changeBridgePort(target, spec.port.bridging)
     }
 
-    /// The messages that end what `enslave` began: the entries of its MAC addresses, then up.
+    /// The messages that end what `enslave` began: VLANs, the entries of its MAC addresses, then up.
     static func open(_ index: Int32, _ spec: NICSpec, _ writer: inout MessageWriter) {
         guard spec.port != PortSettings() else { return }
+        if let vlans = spec.port.vlans { writer.changeVLANs(of: .port(index), from: nil, to: vlans) }
         if spec.port.learning == .fixed { writer.setForwardingEntry(ForwardingEntry(spec.mac, atPort: index)) }
         var last = LinkChange()
         last.isUp = true
@@ -38,6 +39,7 @@ extension NICRun {
         for mac in difference.fixed.removed {
             writer.removeForwardingEntry(ForwardingEntry(mac, atPort: link.index))
         }
+        if let vlans = difference.vlans { writer.changeVLANs(of: .port(link.index), from: vlans.from, to: vlans.to) }
         for mac in difference.fixed.added { writer.setForwardingEntry(ForwardingEntry(mac, atPort: link.index)) }
         guard change.master != nil else { return }
         var last = LinkChange()
@@ -59,8 +61,12 @@ enum FixedAddresses {
         guard !names.isEmpty else { return }
         var socket = try location.socket(.route)
         var found: [Int32: Set<MACAddress>] = [:]
+        let natives = names.compactMap { seen[$0]?.link }.map { ($0.index, $0.vlans?.native) }
+        let vlans = Dictionary(natives) { first, _ in first }
         for entry in try socket.forwardingEntries() {
             guard entry.table == .bridge, entry.origin == .fixed, entry.isSticky else { continue }
+            // Where the bridge filters, one without a VLAN leads nowhere.
+            if let native = vlans[entry.link] ?? nil, entry.vlan != native { continue }
             found[entry.link, default: []].insert(entry.mac)
         }
         for name in names {

@@ -107,7 +107,7 @@ extension NICRun {
             }
             if difference.isIPv6Due || isIPv6Returning { quieted.append((index, link.name)) }
             if let access = difference.access { opened.append((index, link.name, access)) }
-            guard difference.port != nil || difference.hasAddresses else {
+            guard difference.concernsBridge else {
                 if change != LinkChange() { batch.add(step: index) { $0.changeLink(.index(link.index), change) } }
                 continue
             }

@@ -56,6 +56,7 @@ private struct NICReader {
         let attachment = readAttachment(&fields, addresses)
         let groups = readGroups(&fields)
         let port = PortSettings(reading: &fields)
+        let vlans = readVLANs(&fields, port)
         fields.finish()
         guard let name, let network, let attachment else { return nil }
         var spec = NICSpec(
@@ -63,6 +64,7 @@ private struct NICReader {
             addresses: addresses, groups: groups.map(\.target.name), mtu: mtu.map { UInt32($0) },
             attachment: attachment)
         spec.port = port
+        spec.vlans = vlans
         return Found(spec: spec, position: item.position, switchPosition: network.position, groups: groups)
     }
 
@@ -88,6 +90,37 @@ private struct NICReader {
             )
         }
         return groups.sorted { $0.target.name < $1.target.name }
+    }
+
+    /// Nil where it names none.
+    private func readVLANs(_ fields: inout Fields, _ port: PortSettings) -> PortVLANs? {
+        let native = fields.int("vlan", in: 1...4094).map { UInt16($0) }
+        guard let node = fields.node("trunk") else { return native.map { PortVLANs(untagged: $0) } }
+        let what = "'trunk' of \(fields.subject)"
+        let ranges = fields.list("trunk") { item, diagnostics -> VLANRange? in
+            item.value(VLANRange.self, as: what, expecting: "a VLAN, 1 to 4094, or a range such as 30-40", diagnostics)
+        }
+        let diagnostics = fields.diagnostics
+        if case .sequence(let items) = node.content, items.isEmpty {
+            diagnostics.report(at: node, "\(what) names none", hint: "leave it out, or name the VLANs that come tagged")
+        }
+        for field in ["address", "groups"] where fields.has(field) {
+            diagnostics.report(
+                at: node, "a nic with 'trunk' cannot have '\(field)'",
+                hint: "it is held to its MAC and to its VLANs; what is to be held to more has a nic with 'vlan'")
+        }
+        if port.learning == .fixed {
+            diagnostics.report(
+                at: node, "a nic with 'trunk' cannot have 'learning: static'",
+                hint: "leave 'learning' out: it may send from no MAC but its own anyway")
+        }
+        let tagged = VLANSet(ranges)
+        if let native, tagged.contains(native) {
+            diagnostics.report(
+                at: node, "VLAN \(native) cannot come both with its tag and without",
+                hint: "take it out of 'trunk', or leave 'vlan' out")
+        }
+        return PortVLANs(untagged: native, tagged: tagged)
     }
 
     private mutating func readName(_ fields: inout Fields, _ index: Int, _ item: Node) -> String? {

@@ -65,6 +65,10 @@ public struct NICSpec: Hashable, Sendable {
     public var attachment: Attachment
     /// How the switch treats its port.
     public var port = PortSettings()
+    /// The VLANs that the manifest names for it; nil for none, which is VLAN 1 where others name some.
+    public var vlans: PortVLANs?
+    /// Why this kernel cannot have it; nil if it can. What is there of it stays as it is.
+    public var refusal: String?
 
     /// A NIC with everything derived that can be.
     public init(
@@ -81,6 +85,9 @@ public struct NICSpec: Hashable, Sendable {
         self.mtu = mtu
         self.attachment = attachment
     }
+
+    /// Among whom its addresses are its own: its switch, or a VLAN of that.
+    public var segment: String { VLANs.segment(of: switchName, port.vlans?.native) }
 
     /// The resource's name: `vm1/net0`.
     public var resourceName: String { "\(machine)/\(name)" }

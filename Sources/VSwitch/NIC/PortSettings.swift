@@ -1,5 +1,5 @@
 internal import Manifest
-internal import Netlink
+public import Netlink
 internal import Reconcile
 
 /// How a switch treats the port of a NIC.
@@ -18,6 +18,8 @@ public struct PortSettings: Hashable, Sendable {
     public var learning = Learning.dynamic
     /// The switch has a spanning tree, in which a NIC takes no part: filled in by `NICKind.resolution`.
     public var guardsTree = false
+    /// The VLANs that it is in, where the switch filters; nil where it does not: filled in by `VLANs.derivation`.
+    public var vlans: PortVLANs?
 
     /// A port as the kernel makes it.
     public init() {}

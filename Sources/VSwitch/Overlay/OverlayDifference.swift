@@ -11,6 +11,8 @@ struct OverlayDifference {
     private(set) var tunnel: VXLANAttributes?
     /// The bridge's port as it should be, where it is not so.
     private(set) var port: BridgePortAttributes?
+    /// The VLANs that it is in and is to be in, where they differ; those that it is in may not be known.
+    private(set) var vlans: (from: PortVLANs?, to: PortVLANs)?
     /// IPv6 must be switched off on the port.
     private(set) var isIPv6Due = false
     /// The link must be switched on, last of all.
@@ -26,6 +28,10 @@ struct OverlayDifference {
             note("switch", from: link.master == nil ? nil : "another bridge", to: spec.switchName)
             self.link.master = observation.bridge?.index
             port = spec.bridgePort
+            vlans = spec.vlans.map { (nil, $0) }
+        } else if let wanted = spec.vlans, let seen = link.vlans, seen != wanted {
+            note("vlans", from: seen.words, to: wanted.words)
+            vlans = (seen, wanted)
         }
         if link.mtu != spec.mtu {
             note("mtu", from: "\(link.mtu)", to: "\(spec.mtu)")

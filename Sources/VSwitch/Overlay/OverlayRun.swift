@@ -106,7 +106,7 @@ extension OverlayRun {
         let members = pending { _ in true }
         guard !members.isEmpty else { return }
         let specs = Dictionary(members.map { ($0.spec.switchName, $0.spec) }) { first, _ in first }
-        let sight = try OverlaySight(socket.links(), specs, [:], &socket)
+        let sight = try OverlaySight(socket.linksWithVLANs(), specs, [:], &socket)
         var first = StepBatch(count: steps.count)
         var batch = StepBatch(count: steps.count)
         var quieted: [(step: Int, name: InterfaceName)] = []
@@ -146,6 +146,9 @@ extension OverlayRun {
         batch.add(step: step) { writer in
             if difference.link != LinkChange() { writer.changeLink(.index(link.index), difference.link) }
             if let port = difference.port { writer.changeBridgePort(.index(link.index), port) }
+            if let vlans = difference.vlans {
+                writer.changeVLANs(of: .port(link.index), from: vlans.from, to: vlans.to)
+            }
             if let tunnel = difference.tunnel { writer.changeVXLAN(.index(link.index), tunnel) }
         }
         difference.program.write(link: link.index, bridge: bridge.index, step: step, to: &batch)

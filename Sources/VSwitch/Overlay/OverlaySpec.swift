@@ -21,6 +21,8 @@ public struct OverlaySpec: Hashable, Sendable {
     public var isMTUDerived: Bool
     /// Who is behind it.
     public var reach: OverlayReach
+    /// The VLANs that it carries, where its switch filters; nil where it does not.
+    public var vlans: PortVLANs?
 
     /// The port that IANA has given to VXLAN.
     public static let standardPort: UInt16 = 4789

@@ -37,6 +37,8 @@ extension BridgeAttributes {
             ("ageing", seconds(ageing), seconds(wanted.ageing)),
             ("macs", limit(learnedLimit), limit(wanted.learnedLimit)),
             ("br_netfilter", word(callsNetfilter), word(wanted.callsNetfilter)),
+            ("vlan filtering", word(filtersVLANs), word(wanted.filtersVLANs)),
+            ("vlan of new ports", defaultVLAN.map { "\($0)" } ?? "none", "none"),
         ]
         return pairs.filter { $0.from != $0.to }.map { FieldChange($0.field, from: $0.from, to: $0.to) }
     }

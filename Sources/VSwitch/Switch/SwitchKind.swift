@@ -15,6 +15,8 @@ public struct SwitchObservation: Hashable, Sendable {
     public var strangers: [InterfaceName] = []
     /// Other people's chains that drop what passes between its ports.
     public var blockades: [ForeignFilters.Blockade] = []
+    /// Its ports of ours, by index, where it is to filter VLANs and does not yet.
+    public var unfiltered: [Int32] = []
 }
 
 /// Virtual switches: bridges that carry our alias. A link without it is never touched.
@@ -71,6 +73,10 @@ public struct SwitchKind: ResourceKind {
         for (name, spec) in wanted where seen[name]?.isOurs == true && !filters.all.isEmpty {
             seen[name]?.blockades = filters.blockades(on: spec.bridge.description, isTracked: spec.isTracked)
         }
+        for (name, spec) in wanted where spec.bridging.filtersVLANs {
+            guard let bridge = seen[name]?.link, bridge.bridge?.filtersVLANs == false else { continue }
+            seen[name]?.unfiltered = listing.filter { $0.master == bridge.index && $0.isPortOfOurs }.map(\.index)
+        }
         return seen
     }
 
@@ -88,7 +94,9 @@ public struct SwitchKind: ResourceKind {
 
     public func diff(name: String, spec: SwitchSpec?, observation: SwitchObservation?) -> Change {
         guard let spec else { return observation?.isOurs == true ? .delete : .none }
-        if let reason = spec.settings.lack(in: capabilities) { return .unsupported(reason: reason) }
+        if let reason = spec.part?.refusal ?? spec.settings.lack(in: capabilities) {
+            return .unsupported(reason: reason)
+        }
         guard let observation else { return Self.creation(spec) }
         let link = observation.link
         guard observation.isOurs else {
@@ -125,7 +133,13 @@ public struct SwitchKind: ResourceKind {
     }
 
     private static func creation(_ spec: SwitchSpec) -> Change {
-        .create([FieldChange("mtu", to: "\(spec.mtu)")] + spec.settings.summary)
+        let vlans = spec.vlanWords.map { [$0] } ?? []
+        return .create([FieldChange("mtu", to: "\(spec.mtu)")] + vlans + spec.settings.summary)
+    }
+
+    public func remark(_ spec: SwitchSpec) -> String? {
+        guard let words = spec.vlanWords, let ways = words.to else { return nil }
+        return "\(words.field) \(ways)"
     }
 
     public func obstacle(_ observation: SwitchObservation) -> Obstacle? {
@@ -138,7 +152,7 @@ public struct SwitchKind: ResourceKind {
         defer { links.forget() }
         do throws(NetlinkError) {
             var socket = try links.location.socket(.route)
-            return try Self.perform(steps, &socket)
+            return try Self.perform(steps, desired, &socket)
         } catch {
             return steps.map { _ in .failed("\(error)") }
         }
@@ -171,6 +185,11 @@ extension SwitchKind {
                 found.append(Difference(field: field) { $0.bridge = spec.bridging })
             }
         }
+        // The node itself is in VLAN 1. While nothing is filtered yet, nobody has listed them.
+        if spec.bridging.filtersVLANs, let vlans = link.vlans, vlans != .usual {
+            let field = FieldChange("vlans of the node", from: vlans.words, to: PortVLANs.usual.words)
+            found.append(Difference(field: field) { _ in })
+        }
         if let generation = link.addressGeneration, generation != spec.addressGeneration {
             let wanted = spec.addressGeneration
             let field = FieldChange("address generation", from: "\(generation)", to: "\(wanted)")
@@ -183,8 +202,9 @@ extension SwitchKind {
     }
 
     private static func perform(
-        _ steps: [Step<SwitchSpec, SwitchObservation>], _ socket: inout NetlinkSocket
+        _ steps: [Step<SwitchSpec, SwitchObservation>], _ desired: Desired, _ socket: inout NetlinkSocket
     ) throws(NetlinkError) -> [StepOutcome] {
+        let leavers = try leavers(steps, desired, &socket)
         var batch = StepBatch(count: steps.count)
         for (index, step) in steps.enumerated() {
             switch (step.change, step.spec, step.observation) {
@@ -197,7 +217,10 @@ extension SwitchKind {
                 }
             case (.update, let spec?, let seen?):
                 delete(seen.strays, of: index, &batch)
-                batch.add(step: index) { update(spec, seen.link, &$0) }
+                batch.add(step: index) {
+                    update(spec, seen.link, &$0)
+                    mendVLANs(spec, seen, leavers[index] ?? [], &$0)
+                }
             case (.delete, _, let seen?):
                 delete([seen.link] + seen.strays, of: index, &batch)
             default: break
@@ -206,8 +229,9 @@ extension SwitchKind {
         let errors = try batch.errors(on: &socket)
         let made = steps.indices.filter { steps[$0].change.makesLink && errors[$0] == nil }
         let marks = try mark(made, steps, &socket)
+        let vlans = try settleVLANs(made.filter { marks[$0] == nil }, steps, &socket)
         return steps.indices.map { index in
-            guard let error = errors[index] ?? marks[index] else { return .done }
+            guard let error = errors[index] ?? marks[index] ?? vlans[index] else { return .done }
             return .failed("\(error.about(steps[index].spec?.bridge ?? SwitchSpec.bridge(of: steps[index].name)))")
         }
     }

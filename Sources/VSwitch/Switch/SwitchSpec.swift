@@ -14,11 +14,18 @@ public struct SwitchSpec: Hashable, Sendable {
     /// What it learns, its part in a spanning tree, what it does with multicast.
     public var settings = SwitchSettings()
 
+    /// How it keeps VLANs apart, where NICs on it name any: filled in by `VLANs.derivation`.
+    public var vlans: SwitchVLANs?
+    /// The VLAN of another switch for which it stands; nil for one of the manifest.
+    public var part: VLANPart?
+
     /// Whether br_netfilter shows its frames to conntrack: where NICs have groups, and bridges have no conntrack of
     /// their own.
     public var isTracked = false
     /// The conntrack zone of its flows; nil where nobody asks conntrack about them.
     public var zone: UInt16?
+    /// Those of its VLANs but 1, by VLAN, where its bridge filters.
+    public var vlanZones: [UInt16: UInt16] = [:]
     /// The switches to which routers lead from it, itself included; empty where no router is on it.
     public var joined: Set<String> = []
 
@@ -37,6 +44,7 @@ public struct SwitchSpec: Hashable, Sendable {
     var bridging: BridgeAttributes {
         var bridge = settings.bridging
         bridge.callsNetfilter = isTracked
+        bridge.filtersVLANs = vlans?.way == .filtering
         return bridge
     }
 

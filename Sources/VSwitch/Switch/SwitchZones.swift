@@ -1,4 +1,5 @@
 internal import Netlink
+internal import Reconcile
 
 /// The conntrack zones of switches: one flow of conntrack is one of a zone, so that the same addresses on two switches
 /// are two flows.
@@ -29,6 +30,13 @@ struct SwitchZones: Sendable {
         }
     }
 
-    /// The zone of a switch; 0 for one that is not in the manifest.
+    /// The zones of all switches of a manifest, and of those VLANs of them in which NICs have groups: of no other is
+    /// conntrack asked.
+    init(_ desired: Desired) {
+        let closed = desired.specs(of: NICKind.self).values.filter { !$0.groups.isEmpty }.map(\.segment)
+        self.init(Set(desired.specs(of: SwitchKind.self).keys).union(closed))
+    }
+
+    /// The zone of a switch, or of a VLAN of one; 0 for one that is not in the manifest.
     subscript(name: String) -> UInt16 { zones[name] ?? 0 }
 }

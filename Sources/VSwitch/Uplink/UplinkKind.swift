@@ -93,6 +93,10 @@ public struct UplinkKind: ResourceKind {
         if observation.bridge == nil || link.master != observation.bridge {
             fields.append(FieldChange("switch", from: observation.master?.description, to: spec.switchName))
         }
+        // While the bridge does not filter yet nobody has listed them.
+        if let vlans = spec.vlans, link.vlans != vlans {
+            fields.append(FieldChange("vlans", from: link.vlans?.words, to: vlans.words))
+        }
         if !link.isUp { fields.append(FieldChange("state", from: "down", to: "up")) }
         if link.isIPv6Disabled == false { fields.append(FieldChange("ipv6 of the port", from: "on", to: "off")) }
         guard fields.isEmpty else { return .update(fields) }
@@ -123,7 +127,9 @@ public struct UplinkKind: ResourceKind {
                     "\(spec.interface) has routes of its own (\(list)), which would be lost; take them out, or give "
                     + "them to a router, first")
         }
-        return .create([FieldChange("switch", to: spec.switchName)])
+        return .create(
+            [FieldChange("switch", to: spec.switchName)]
+                + (spec.vlans.map { [FieldChange("vlans", to: $0.words)] } ?? []))
     }
 
     public func perform(_ steps: [Step<UplinkSpec, UplinkObservation>], desired: Desired) async -> [StepOutcome] {
@@ -174,13 +180,18 @@ extension UplinkKind {
             mark.addAlternativeName(UplinkMark(spec.switchName, on: link).text, to: .index(link.index))
             try socket.request(one: mark, about: "\(link.name)")
         }
-        try setIPv6(of: link.name, isDisabled: true)
+        try links.location.setIPv6(of: link.name, isDisabled: true)
         var change = LinkChange()
         change.master = bridge.index
         change.addressGeneration = link.addressGeneration == nil ? nil : AddressGeneration.none
         change.isUp = true
         var writer = MessageWriter()
         writer.changeLink(.index(link.index), change)
+        if let vlans = spec.vlans {
+            // A port that comes anew is in none.
+            let seen = link.master == bridge.index ? link.vlans : nil
+            writer.changeVLANs(of: .port(link.index), from: seen, to: vlans)
+        }
         try socket.request(one: writer, about: "\(link.name)")
     }
 
@@ -195,22 +206,10 @@ extension UplinkKind {
         var writer = MessageWriter()
         writer.changeLink(.index(link.index), change)
         try socket.request(one: writer, about: "\(link.name)")
-        if !mark.wasIPv6Disabled { try setIPv6(of: link.name, isDisabled: false) }
+        if !mark.wasIPv6Disabled { try links.location.setIPv6(of: link.name, isDisabled: false) }
         // The mark goes last: whatever failed before is tried again.
         var last = MessageWriter()
         last.removeAlternativeName(mark.text, from: .index(link.index))
         try socket.request(one: last, about: "\(link.name)")
-    }
-
-    private func setIPv6(of name: InterfaceName, isDisabled: Bool) throws(NetlinkError) {
-        do throws(Errno) {
-            let failure = try links.location.run { () -> Errno? in
-                do throws(Errno) { try PortIPv6.set(name, isDisabled: isDisabled) } catch { return error }
-                return nil
-            }
-            if let failure { throw failure }
-        } catch {
-            throw NetlinkError(operation: "set disable_ipv6 of", subject: "\(name)", cause: .system(error))
-        }
     }
 }

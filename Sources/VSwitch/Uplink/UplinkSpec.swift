@@ -6,6 +6,8 @@ public struct UplinkSpec: Hashable, Sendable {
     public let interface: InterfaceName
     /// The switch that borrows it.
     public let switchName: String
+    /// The VLANs that it carries, where its switch filters; nil where it does not.
+    public var vlans: PortVLANs?
 
     /// A port borrowed by a switch.
     public init(interface: InterfaceName, switchName: String) {
