@@ -43,15 +43,22 @@ public struct NFRuleOutline: Hashable, Sendable {
     /// Whether what else it asks for may name interfaces or networks in a way that is not read here: by addresses,
     /// marks, numbers of links, ports of a bridge.
     public var isVague: Bool
+    /// Whether it asks for the route that leads to a packet's source or destination.
+    public var asksForRoute: Bool
+    /// The version of IP that it is for, where it says so.
+    public var isIPv4: Bool?
 
     public init(
-        chain: String, _ deed: Deed, _ interfaces: [Interfaces] = [], isPartial: Bool = false, isVague: Bool = false
+        chain: String, _ deed: Deed, _ interfaces: [Interfaces] = [], isPartial: Bool = false, isVague: Bool = false,
+        asksForRoute: Bool = false, isIPv4: Bool? = nil
     ) {
         self.chain = chain
         self.deed = deed
         self.interfaces = interfaces
         self.isPartial = isPartial
         self.isVague = isVague
+        self.asksForRoute = asksForRoute
+        self.isIPv4 = isIPv4
     }
 }
 
@@ -69,7 +76,8 @@ public struct NFForeignRules: Hashable, Sendable {
     }
 
     public var chains: [NFRulesetChain]
-    /// Of the tables that have a chain at the forward hook, each in the order in which the kernel asks them.
+    /// Of the tables that have a chain that filters what is forwarded or arrives, each in the order in which the kernel
+    /// asks them.
     public var rules: [TableName: [NFRuleOutline]]
 
     public init(chains: [NFRulesetChain] = [], rules: [TableName: [NFRuleOutline]] = [:]) {
@@ -88,6 +96,13 @@ extension NFRulesetChain {
         case .arp, .netdev: return false
         }
     }
+
+    /// Whether it filters packets of IP when they arrive, before it is known where they go.
+    public var filtersArriving: Bool {
+        // NF_INET_PRE_ROUTING is 0.
+        guard let hook, hook.number == 0, hook.kind == "filter" else { return false }
+        return [.inet, .ip, .ip6].contains(family)
+    }
 }
 
 extension NetlinkSocket {
@@ -96,7 +111,7 @@ extension NetlinkSocket {
     /// - Parameter prefix: what the names of tables of ours begin with.
     public mutating func nftablesForeign(ours prefix: String) throws(NFError) -> NFForeignRules {
         var foreign = NFForeignRules(chains: try nftablesChains().filter { !$0.table.hasPrefix(prefix) })
-        for chain in foreign.chains where chain.filtersForwarded {
+        for chain in foreign.chains where chain.filtersForwarded || chain.filtersArriving {
             let table = NFForeignRules.TableName(chain.family, chain.table)
             guard foreign.rules[table] == nil else { continue }
             foreign.rules[table] = try nftablesOutlines(table)

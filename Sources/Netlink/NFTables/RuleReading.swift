@@ -56,6 +56,8 @@ private struct RuleReading {
     /// What the last expression has loaded, for the next one to compare.
     private enum Loaded {
         case side(NFRuleOutline.Interfaces.Side)
+        /// The version of IP, by its number among netfilter's protocols.
+        case version
         /// Something that says nothing of interfaces and networks.
         case other
         /// Something that may.
@@ -71,7 +73,7 @@ private struct RuleReading {
     /// Matches of iptables that say nothing of interfaces and networks.
     private static let plainMatches: Set<String> = [
         "addrtype", "conntrack", "connlimit", "hashlimit", "icmp", "icmp6", "length", "limit", "multiport", "pkttype",
-        "recent", "state", "tcp", "udp",
+        "recent", "rpfilter", "state", "tcp", "udp",
     ]
 
     /// Nil for a rule of another table.
@@ -107,7 +109,11 @@ private struct RuleReading {
         switch (name, fields) {
         case ("meta", let fields?): takeMeta(fields)
         case ("payload", let fields?): takePayload(fields)
-        case ("ct", _), ("exthdr", _), ("fib", _), ("numgen", _), ("socket", _), ("rt", _): load(.other)
+        case ("fib", _):
+            outline.asksForRoute = true
+            // It takes what has been loaded as no key of its own.
+            loaded = .other
+        case ("ct", _), ("exthdr", _), ("numgen", _), ("socket", _), ("rt", _): load(.other)
         case ("bitwise", _), ("byteorder", _): if case .side = loaded { loaded = .vague }
         case ("cmp", let fields?): takeComparison(fields)
         case ("lookup", let fields?): takeLookup(fields)
@@ -125,9 +131,9 @@ private struct RuleReading {
     /// Two loads without a comparison between them are a key of several parts.
     private mutating func load(_ new: Loaded) {
         switch (loaded, new) {
-        case (.side?, _), (.vague?, _): loaded = .vague
-        case (.other?, .side), (.other?, .vague): loaded = .vague
-        case (nil, _), (.other?, .other): loaded = new
+        case (nil, _): loaded = new
+        case (.side?, _), (.vague?, _), (_, .side), (_, .vague): loaded = .vague
+        case (.other?, _), (.version?, _): loaded = .other
         }
     }
 
@@ -135,7 +141,7 @@ private struct RuleReading {
         outline.isPartial = true
         switch loaded {
         case .side, .vague: outline.isVague = true
-        case .other, nil: break
+        case .version, .other, nil: break
         }
         loaded = nil
     }
@@ -153,6 +159,7 @@ private struct RuleReading {
         case UInt32(NFT_META_IIF.rawValue), UInt32(NFT_META_OIF.rawValue), UInt32(NFT_META_IIFGROUP.rawValue),
             UInt32(NFT_META_OIFGROUP.rawValue), UInt32(NFT_META_MARK.rawValue):
             load(.vague)
+        case UInt32(NFT_META_NFPROTO.rawValue): load(.version)
         default: load(.other)
         }
     }
@@ -173,6 +180,9 @@ private struct RuleReading {
         let data = fields.first { $0.type == Int(NFTA_CMP_DATA.rawValue) }
         let value = data?.nested.first { $0.type == Int(NFTA_DATA_VALUE.rawValue) }
         let isEqual = operation == UInt32(NFT_CMP_EQ.rawValue)
+        if case .version = loaded, isEqual, let number = value?.bytes.first {
+            outline.isIPv4 = number == NFFamily.ip.rawValue
+        }
         guard case .side(let side) = loaded, let value, isEqual || operation == UInt32(NFT_CMP_NEQ.rawValue) else {
             return compareOther()
         }
@@ -225,6 +235,7 @@ private struct RuleReading {
         let name = fields.first { $0.type == Int(NFTA_MATCH_NAME.rawValue) }?.text ?? ""
         guard name != "comment" else { return }
         outline.isPartial = true
+        if name == "rpfilter" { outline.asksForRoute = true }
         if !Self.plainMatches.contains(name) { outline.isVague = true }
     }
 }

@@ -32,6 +32,14 @@ public struct ForeignFilter: Hashable, Sendable {
         return walk.found
     }
 
+    /// Whether it refuses packets that come in by an interface and for whose source the node has no route by it: some
+    /// rule asks for one, and none before it accepts all of them.
+    public func asksForRoute(from input: String, isIPv4: Bool) -> Bool {
+        var walk = Walk(rules: rules, input: input, output: "", isIPv4: isIPv4)
+        _ = walk.follow(chain.name, Walk.Way())
+        return walk.hasAskedForRoute
+    }
+
     /// Whether it lets everything pass that none of its rules names.
     var isOpen: Bool { passage(from: "", to: "") == .open }
 
@@ -67,14 +75,18 @@ private struct Walk {
     let rules: [String: [NFRuleOutline]]
     let input: String
     let output: String
+    /// Nil for both versions of IP.
+    let isIPv4: Bool?
     private(set) var found = ForeignFilter.Passage.closed
+    private(set) var hasAskedForRoute = false
     /// A chain that many lead to is followed once.
     private var endings: [Visit: Ending] = [:]
 
-    init(rules: [String: [NFRuleOutline]], input: String, output: String) {
+    init(rules: [String: [NFRuleOutline]], input: String, output: String, isIPv4: Bool? = nil) {
         self.rules = rules
         self.input = input
         self.output = output
+        self.isIPv4 = isIPv4
     }
 
     mutating func follow(_ chain: String, _ way: Way) -> Ending {
@@ -88,7 +100,7 @@ private struct Walk {
     }
 
     private mutating func ask(_ rules: [NFRuleOutline], _ way: Way) -> Ending {
-        for rule in rules where rule.interfaces.allSatisfy({ $0.hold(for: $0.side == .input ? input : output) }) {
+        for rule in rules where isFor(rule) {
             let isNaming = rule.isVague || rule.interfaces.contains { !$0.isInverted }
             let next = Way(isPartial: way.isPartial || rule.isPartial, isNamed: way.isNamed || isNaming)
             switch rule.deed {
@@ -96,7 +108,9 @@ private struct Walk {
             case .accept:
                 note(next)
                 if !rule.isPartial { return .decided }
-            case .refuse: if !rule.isPartial { return .decided }
+            case .refuse:
+                if rule.asksForRoute { hasAskedForRoute = true }
+                if !rule.isPartial { return .decided }
             case .return: if !rule.isPartial { return .runsOut }
             case .jump(let chain):
                 if follow(chain, next) == .decided, !rule.isPartial { return .decided }
@@ -106,6 +120,11 @@ private struct Walk {
             }
         }
         return .runsOut
+    }
+
+    private func isFor(_ rule: NFRuleOutline) -> Bool {
+        if let version = rule.isIPv4, let isIPv4, version != isIPv4 { return false }
+        return rule.interfaces.allSatisfy { $0.hold(for: $0.side == .input ? input : output) }
     }
 
     private mutating func note(_ way: Way) {

@@ -9,17 +9,25 @@ public struct ForeignFilters: Sendable {
 
     /// The chains at the forward hook that drop or reject what no rule allows.
     public let all: [ForeignFilter]
+    /// The chains that refuse what arrives by another interface than the one by which the node would answer.
+    public let askingForRoutes: [ForeignFilter]
     /// Whether br_netfilter shows the packets of every bridge to the rules of IPv4 and of IPv6.
     private let sees4: Bool
     private let sees6: Bool
 
     public init(_ foreign: NFForeignRules, sees4: Bool = false, sees6: Bool = false) {
-        all = foreign.chains.filter(\.filtersForwarded).map { chain in
-            let table = foreign.chains.filter { $0.family == chain.family && $0.table == chain.table }
-            return ForeignFilter(
-                chain, rules: foreign.rules[NFForeignRules.TableName(chain.family, chain.table)] ?? [],
-                neighbours: Set(table.map(\.name)))
-        }.filter { !$0.isOpen }
+        func filters(_ isMeant: (NFRulesetChain) -> Bool) -> [ForeignFilter] {
+            foreign.chains.filter(isMeant).map { chain in
+                let table = foreign.chains.filter { $0.family == chain.family && $0.table == chain.table }
+                return ForeignFilter(
+                    chain, rules: foreign.rules[NFForeignRules.TableName(chain.family, chain.table)] ?? [],
+                    neighbours: Set(table.map(\.name)))
+            }
+        }
+        all = filters(\.filtersForwarded).filter { !$0.isOpen }
+        askingForRoutes = filters(\.filtersArriving).filter { filter in
+            filter.asksForRoute(from: "", isIPv4: true) || filter.asksForRoute(from: "", isIPv4: false)
+        }
         self.sees4 = sees4
         self.sees6 = sees6
     }
@@ -56,6 +64,23 @@ public struct ForeignFilters: Sendable {
             return closed.isEmpty ? nil : (Blockade(filter: filter, sight: nil), closed)
         }
     }
+
+    /// The chains that refuse what comes from a port of a bridge of ours where the node has no route by that bridge.
+    public func routeChecks(on bridge: String, isTracked: Bool, isIPv4: Bool) -> [Blockade] {
+        askingForRoutes.compactMap { filter in
+            switch filter.chain.family {
+            case .ip: guard isIPv4 else { return nil }
+            case .ip6: guard !isIPv4 else { return nil }
+            case .inet: guard isTracked || (isIPv4 ? sees4 : sees6) else { return nil }
+            case .bridge, .arp, .netdev: return nil
+            }
+            guard let sight = sight(of: filter, isTracked: isTracked) else { return nil }
+            return filter.asksForRoute(from: bridge, isIPv4: isIPv4) ? Blockade(filter: filter, sight: sight) : nil
+        }
+    }
+
+    /// Whether nobody filters anything of this sort.
+    public var areNone: Bool { all.isEmpty && askingForRoutes.isEmpty }
 
     /// Those of the bridges that have a closed way to or from another one; on a router with one leg, to itself.
     private static func closed(_ filter: ForeignFilter, _ bridges: [String]) -> [String] {
@@ -105,7 +130,7 @@ public struct ForeignFilterListing: Sendable {
     public func look() -> ForeignFilters {
         let foreign: NFForeignRules
         do throws(NFError) { foreign = try ledger.foreign(ours: ForeignFilters.prefix) } catch { return .none }
-        guard foreign.chains.contains(where: \.filtersForwarded) else { return .none }
+        guard !foreign.rules.isEmpty else { return .none }
         let settings = ["bridge-nf-call-iptables", "bridge-nf-call-ip6tables"]
         do throws(Errno) {
             let seen = try ledger.location.run { settings.map { Self.isOn("net/bridge/\($0)") } }

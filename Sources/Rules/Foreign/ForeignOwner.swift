@@ -12,34 +12,42 @@ public struct ForeignOwner: Sendable {
     public init(of filter: ForeignFilter, canNameBridges: Bool) {
         self.filter = filter
         let chain = filter.chain
+        let isFirewalld = chain.table == "firewalld"
+        let isUFW = filter.neighbours.contains { $0.hasPrefix("ufw-") || $0.hasPrefix("ufw6-") }
+        let isDocker = filter.neighbours.contains("DOCKER-USER")
+        name = isFirewalld ? "firewalld's " : isDocker ? "Docker's " : isUFW ? "ufw's " : "the "
         let tool = "ip\(chain.family == .ip6 ? "6" : "")tables"
-        if chain.table == "firewalld" {
-            name = "firewalld's "
-            command = {
-                "firewall-cmd --permanent --zone=trusted --add-interface=\($0) && firewall-cmd --reload"
+        let isOfIPTables = [.ip, .ip6].contains(chain.family) && ["FORWARD", "PREROUTING"].contains(chain.name)
+        let isArriving = chain.filtersArriving
+        command = { bridge in
+            switch (isArriving, isFirewalld, isDocker, isUFW, isOfIPTables) {
+            case (true, true, _, _, _):
+                "sed -i 's/^IPv6_rpfilter=.*/IPv6_rpfilter=no/' /etc/firewalld/firewalld.conf && firewall-cmd --reload"
+            case (true, _, _, _, true): "\(tool) -t \(chain.table) -I PREROUTING -i \(bridge) -j ACCEPT"
+            case (true, _, _, _, false): "nft insert rule \(Self.place(chain)) iifname \(bridge) accept"
+            case (false, true, _, _, _):
+                "firewall-cmd --permanent --zone=trusted --add-interface=\(bridge) && firewall-cmd --reload"
+            case (false, _, true, _, _): Self.accept("\(tool) -I DOCKER-USER", bridge)
+            case (false, _, _, true, _): "ufw route allow in on \(bridge) && ufw route allow out on \(bridge)"
+            case (false, _, _, _, true): Self.accept("\(tool) -I FORWARD", bridge)
+            case (false, _, _, _, false): Self.insertion(chain, bridge, canNameBridges: canNameBridges)
             }
-        } else if filter.neighbours.contains("DOCKER-USER") {
-            name = "Docker's "
-            command = { "\(tool) -I DOCKER-USER -i \($0) -j ACCEPT && \(tool) -I DOCKER-USER -o \($0) -j ACCEPT" }
-        } else if filter.neighbours.contains(where: { $0.hasPrefix("ufw-") || $0.hasPrefix("ufw6-") }) {
-            name = "ufw's "
-            command = { "ufw route allow in on \($0) && ufw route allow out on \($0)" }
-        } else if [.ip, .ip6].contains(chain.family), chain.table == "filter", chain.name == "FORWARD" {
-            name = "the "
-            command = { "\(tool) -I FORWARD -i \($0) -j ACCEPT && \(tool) -I FORWARD -o \($0) -j ACCEPT" }
-        } else {
-            let place = "\(chain.family) \(chain.table) \(chain.name)"
-            let rule = "nft insert rule \(place)"
-            let isOfPorts = chain.family == .bridge
-            name = "the "
-            // In the bridge family an interface is a port; its bridge has a word of its own, where the kernel knows it.
-            command = {
-                switch (isOfPorts, canNameBridges) {
-                case (true, true): "\(rule) meta ibrname \($0) accept"
-                case (true, false): "nft chain \(place) '{ policy accept; }'"
-                case (false, _): "\(rule) iifname \($0) accept && \(rule) oifname \($0) accept"
-                }
-            }
+        }
+    }
+
+    private static func accept(_ command: String, _ bridge: String) -> String {
+        "\(command) -i \(bridge) -j ACCEPT && \(command) -o \(bridge) -j ACCEPT"
+    }
+
+    private static func place(_ chain: NFRulesetChain) -> String { "\(chain.family) \(chain.table) \(chain.name)" }
+
+    private static func insertion(_ chain: NFRulesetChain, _ bridge: String, canNameBridges: Bool) -> String {
+        let rule = "nft insert rule \(place(chain))"
+        // In the bridge family an interface is a port; its bridge has a word of its own, where the kernel knows it.
+        return switch (chain.family == .bridge, canNameBridges) {
+        case (true, true): "\(rule) meta ibrname \(bridge) accept"
+        case (true, false): "nft chain \(place(chain)) '{ policy accept; }'"
+        case (false, _): "\(rule) iifname \(bridge) accept && \(rule) oifname \(bridge) accept"
         }
     }
 

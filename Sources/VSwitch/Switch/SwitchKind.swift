@@ -17,6 +17,8 @@ public struct SwitchObservation: Hashable, Sendable {
     public var blockades: [ForeignFilters.Blockade] = []
     /// Its ports of ours, by index, where it is to filter VLANs and does not yet.
     public var unfiltered: [Int32] = []
+    /// Those that drop it because the node has no route to whom it comes from.
+    public var routeChecks: [ForeignFilters.Blockade] = []
 }
 
 /// Virtual switches: bridges that carry our alias. A link without it is never touched.
@@ -69,13 +71,18 @@ public struct SwitchKind: ResourceKind {
             let owner = seen.first { $0.value.isOurs && $0.value.link.index == master }
             if let name = owner?.key { seen[name]?.strangers.append(link.name) }
         }
-        let filters = filters?.look() ?? .none
-        for (name, spec) in wanted where seen[name]?.isOurs == true && !filters.all.isEmpty {
-            seen[name]?.blockades = filters.blockades(on: spec.bridge.description, isTracked: spec.isTracked)
-        }
         for (name, spec) in wanted where spec.bridging.filtersVLANs {
             guard let bridge = seen[name]?.link, bridge.bridge?.filtersVLANs == false else { continue }
             seen[name]?.unfiltered = listing.filter { $0.master == bridge.index && $0.isPortOfOurs }.map(\.index)
+        }
+        let filters = filters?.look() ?? .none
+        guard !filters.areNone else { return seen }
+        let nics = Dictionary(grouping: desired.specs(of: NICKind.self).values, by: \.switchName)
+        for (name, spec) in wanted where seen[name]?.isOurs == true {
+            seen[name]?.blockades = filters.blockades(on: spec.bridge.description, isTracked: spec.isTracked)
+            seen[name]?.routeChecks = [true, false].filter { spec.isApart(nics[name] ?? [], isIPv4: $0) }.flatMap {
+                filters.routeChecks(on: spec.bridge.description, isTracked: spec.isTracked, isIPv4: $0)
+            }
         }
         return seen
     }
@@ -112,7 +119,10 @@ public struct SwitchKind: ResourceKind {
         if !fields.isEmpty { return .update(fields) }
         let troubles =
             [Self.strangeness(observation.strangers)].compactMap { $0 }
-            + observation.blockades.map { obstruction($0, spec.bridge) }
+            + observation.blockades.map { obstruction($0, "", spec.bridge) }
+            + observation.routeChecks.map {
+                obstruction($0, ", since the node has no route to whom it comes from", spec.bridge)
+            }
         return troubles.isEmpty ? .none : .degraded(reason: troubles.joined(separator: ". "))
     }
 
@@ -125,10 +135,12 @@ public struct SwitchKind: ResourceKind {
     }
 
     /// In words, that somebody else's chain drops what its NICs send each other.
-    private func obstruction(_ blockade: ForeignFilters.Blockade, _ bridge: InterfaceName) -> String {
+    private func obstruction(
+        _ blockade: ForeignFilters.Blockade, _ why: String, _ bridge: InterfaceName
+    ) -> String {
         let owner = ForeignOwner(of: blockade.filter, canNameBridges: capabilities().has(.bridgeMeta))
         let sight = blockade.sight.map { " (\($0))" } ?? ""
-        return "\(owner.title) drops what passes between its ports\(sight); "
+        return "\(owner.title) drops what passes between its ports\(why)\(sight); "
             + "let it pass with `\(owner.remedy(for: ["\(bridge)"]))`"
     }
 

@@ -59,4 +59,14 @@ public struct SwitchSpec: Hashable, Sendable {
     ///
     /// Where the same switch is on other nodes too, each node's has its own: routers send from it.
     public var mac: MACAddress { .derived(from: local.map { "switch/\(name)/\($0)" } ?? "switch/\(name)") }
+
+    /// Whether its NICs speak a version of IP among themselves only: where no router is, the node has no route to them.
+    ///
+    /// - Parameter nics: those that are on it. One without addresses may have any.
+    public func isApart(_ nics: [NICSpec], isIPv4: Bool) -> Bool {
+        joined.isEmpty
+            && nics.contains { nic in
+                nic.addresses.isEmpty || nic.addresses.contains { $0.address.isIPv4 == isIPv4 }
+            }
+    }
 }

@@ -19,6 +19,8 @@ struct Circumstances: Hashable, Sendable {
     var routed: [String] = []
     /// The bridges between which each router forwards.
     var legs: [Legs] = []
+    /// The bridges on which no router is, by what their NICs speak.
+    var apart = Legs()
     /// Borrowed physical ports, sorted.
     var uplinks: [String] = []
     /// Addresses of NICs on routed switches: each is a neighbour of this node.
@@ -38,7 +40,7 @@ struct Circumstances: Hashable, Sendable {
     var loopbackPortals = 0
     var portals: [String] = []
 
-    /// The bridges on which one router speaks IPv4, and those on which it speaks IPv6.
+    /// The bridges on which IPv4 is spoken, and those on which IPv6 is.
     struct Legs: Hashable, Sendable {
         var bridges4: [String] = []
         var bridges6: [String] = []
@@ -51,6 +53,11 @@ struct Circumstances: Hashable, Sendable {
         hasManifest = true
         bridges = desired.specs(of: SwitchKind.self).values.map(\.bridge.description).sorted()
         tracked = desired.specs(of: SwitchKind.self).values.filter(\.isTracked).map(\.bridge.description).sorted()
+        let nics = Dictionary(grouping: desired.specs(of: NICKind.self).values, by: \.switchName)
+        for (name, spec) in desired.specs(of: SwitchKind.self).sorted(by: { $0.key < $1.key }) {
+            if spec.isApart(nics[name] ?? [], isIPv4: true) { apart.bridges4.append(spec.bridge.description) }
+            if spec.isApart(nics[name] ?? [], isIPv4: false) { apart.bridges6.append(spec.bridge.description) }
+        }
         uplinks = desired.specs(of: UplinkKind.self).keys.sorted()
         let routers = desired.specs(of: RouterKind.self)
         let legs = routers.values.flatMap(\.interfaces)

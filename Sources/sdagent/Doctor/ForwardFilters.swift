@@ -21,6 +21,9 @@ enum ForwardFilters {
         if foreign.all.isEmpty {
             findings.append(Finding(.node, .fine, "no other program's chain drops what is forwarded"))
         }
+        findings += foreign.askingForRoutes.map { filter in
+            routeCheck(filter, ForeignOwner(of: filter, canNameBridges: false), foreign, here)
+        }
         let filters = sight.legacyTables.filter { $0.hasSuffix(" filter") }
         for table in filters {
             let tool = "ip\(table.hasPrefix("ip6") ? "6" : "")tables-legacy"
@@ -65,6 +68,27 @@ enum ForwardFilters {
             return Finding(.node, .note, title, "bridged packets do not pass it; those of a router would be dropped")
         }
         return Finding(.node, .fine, "\(owner.title) lets ours pass")
+    }
+
+    /// A chain that asks whether the node would answer by the way a packet has come.
+    private static func routeCheck(
+        _ filter: ForeignFilter, _ owner: ForeignOwner, _ foreign: ForeignFilters, _ here: Circumstances
+    ) -> Finding {
+        let title = "\(owner.title) drops what comes from where the node has no route to"
+        let stuck = [(here.apart.bridges4, true), (here.apart.bridges6, false)].flatMap { bridges, isIPv4 in
+            bridges.flatMap { bridge in
+                foreign.routeChecks(on: bridge, isTracked: here.tracked.contains(bridge), isIPv4: isIPv4)
+                    .filter { $0.filter == filter }.compactMap(\.sight).map { (bridge: bridge, sight: $0) }
+            }
+        }
+        guard let first = stuck.first else {
+            return Finding(.node, .fine, "\(title), and that is none of ours")
+        }
+        let bridges = Set(stuck.map(\.bridge)).sorted()
+        return Finding(
+            .node, .mend, "\(title), and sees bridged packets (\(first.sight))",
+            "NICs on \(listed(bridges)), where no router is, cannot talk to each other",
+            remedy: owner.remedy(for: bridges))
     }
 
     private static func listed(_ names: [String]) -> String {

@@ -202,6 +202,38 @@ struct DoctorProgramTests {
         }
     }
 
+    @Test(
+        "A chain that asks for the route to a source drops what is bridged where no router is",
+        .enabled(if: hasBridgeNetfilter))
+    func routes() async throws {
+        let text = """
+            switches: {blue: {}, red: {}, four: {}}
+            routers: {gw: {interfaces: {blue: {addresses: ["fd00:10::1/64"]}}}}
+            vms: {v: {nics: [{switch: blue}, {switch: red, address: "fd00:20::9"}, {switch: four, address: 10.9.0.1}]}}
+
+            """
+        try await withNode(text) { node in
+            try await node.load(
+                """
+                table inet firewalld {
+                    chain filter_PREROUTING {
+                        type filter hook prerouting priority 10;
+                        icmpv6 type nd-neighbor-solicit accept
+                        meta nfproto ipv6 fib saddr . mark . iif oif missing drop
+                    }
+                }
+                """)
+            #expect(try await node.findings().isEmpty)
+            for name in ["iptables", "ip6tables"] { try await node.set("net/bridge/bridge-nf-call-\(name)", 1) }
+            let found = try await node.findings()
+            #expect(
+                found.map(\.consequence) == ["NICs on red, where no router is, cannot talk to each other"])
+            #expect(found[0].remedy?.hasPrefix("sed -i 's/^IPv6_rpfilter=.*/IPv6_rpfilter=no/'") == true)
+            try await node.namespace.run("nft", "flush chain inet firewalld filter_PREROUTING")
+            #expect(try await node.findings().isEmpty)
+        }
+    }
+
     @Test("Settings that hurt are named with the command that mends them")
     func settings() async throws {
         let shared = """

@@ -1,8 +1,8 @@
 extension Neighbour {
     /// firewalld 1.3: eth0 and whatever nobody names in the zone `public`, which masquerades, his bridge in `trusted`.
-    /// Without what it makes and leaves empty.
+    /// Without what it makes and leaves empty. Somebody else has switched bridge-nf-call-ip6tables on.
     static let firewalld = Neighbour(
-        name: "firewalld", bridge: "br9", network: "192.168.9", callsRules: false,
+        name: "firewalld", bridge: "br9", network: "192.168.9", callsRules: true,
         rules: [
             (
                 ["nft", "-f"],
@@ -72,6 +72,7 @@ extension Neighbour {
                 "nft insert rule inet firewalld filter_FORWARD_ZONES iifname $1 goto filter_FWD_trusted && "
                     + "nft insert rule inet firewalld filter_INPUT_ZONES iifname $1 goto filter_IN_trusted"
             ),
+            ("sed -i .*firewalld.conf", "nft flush chain inet firewalld filter_PREROUTING"),
             ("firewall-cmd --reload", "true"),
         ],
         listing: "nft -s list table inet firewalld")

@@ -35,7 +35,7 @@ struct Neighbour: Sendable, CustomTestStringConvertible {
         var description: String { "\(from) → \(to)" }
     }
 
-    static let all = [docker, ufw, libvirt, firewalld, kubernetes]
+    static let all = [docker, ufw, libvirt, firewalld, kubernetes, reversePath]
 }
 
 extension Neighbour {
@@ -239,4 +239,20 @@ extension Neighbour {
             Way("one", "198.51.100.9:7000"), Way("one", "10.244.0.3:7000"), Way("outside", "198.51.100.1:30080"),
         ],
         isInTheWay: false)
+
+    /// A filter of sources for IPv6, for which the kernel has no setting, as some distributions write it.
+    private static let reversePath = Neighbour(
+        name: "reverse path filter", bridge: "br9", network: "192.168.9", callsRules: true,
+        rules: [
+            (
+                ip6tables,
+                """
+                *raw
+                -A PREROUTING -m rpfilter --validmark --invert -j DROP
+                COMMIT
+
+                """
+            )
+        ],
+        open: [Way("one", "192.168.9.3:7000")], isInTheWay: true)
 }

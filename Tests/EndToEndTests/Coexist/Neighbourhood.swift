@@ -4,6 +4,7 @@ import Testing
 /// A node of ours on which somebody else has rules, a bridge and guests too.
 ///
 ///     alice 10.10.0.10, bob 10.10.0.11, in groups ── blue ─┐
+///     carol 10.77.0.10, dave 10.77.0.11 ─────────── lone   │
 ///     carol 10.20.0.10, dave 10.20.0.11 ──────────── red ──┤ gw ── wan ── eth1 ── outside 203.0.113.9
 ///     one .2, two .3 ────────────────── a bridge of his ───┘ node ── eth0 ── outside 198.51.100.9
 struct Neighbourhood: Sendable {
@@ -103,20 +104,22 @@ struct Neighbourhood: Sendable {
 
     /// - Parameter isChanged: whether what carries nothing of the ways looked at is other than at first.
     func manifest(isChanged: Bool = false) throws -> String {
-        func nic(_ name: String, _ text: String) throws -> String {
-            "  \(name): { nics: [ { \(text), namespace: \(try space(name).name) } ] }"
+        func vm(_ name: String, _ nics: String...) throws -> String {
+            let space = try space(name).name
+            return "  \(name): { nics: [ \(nics.map { "{ \($0), namespace: \(space) }" }.joined(separator: ", ")) ] }"
         }
-        func addresses(_ net: Int, _ last: Int, and other: String = "") -> String {
-            "address: [10.\(net).0.\(last)/24, \"fd00:\(net)::\(last)/64\"\(other)], "
-                + "gateway: [10.\(net).0.1, \"fd00:\(net)::1\"]"
+        func addresses(_ net: Int, _ last: Int) -> String {
+            "address: [10.\(net).0.\(last)/24, \"fd00:\(net)::\(last)/64\"]"
+        }
+        func routed(_ net: Int, _ last: Int) -> String {
+            "\(addresses(net, last)), gateway: [10.\(net).0.1, \"fd00:\(net)::1\"]"
         }
         let extra = isChanged ? "\n  green: { mtu: 1400 }" : ""
-        // Addresses that no router knows.
-        func apart(_ last: Int) -> String { ", \"fd00:77::\(last)/64\"" }
         return """
             switches:
               blue: {}
               red: {}
+              lone: {}
               wan: { uplinks: [eth1] }\(extra)
             groups: { echo: { ingress: [ { protocol: tcp, ports: 7000 } ], egress: [ { protocol: any } ] } }
             routers:
@@ -130,10 +133,10 @@ struct Neighbourhood: Sendable {
                   - { listen: 203.0.113.2, protocol: tcp, port: 80, to: "10.10.0.11:7000" }
                   - { listen: 203.0.113.2, protocol: tcp, port: \(isChanged ? 443 : 444), to: "10.20.0.10:7000" }
             vms:
-            \(try nic("alice", "switch: blue, groups: [echo], " + addresses(10, 10)))
-            \(try nic("bob", "switch: blue, groups: [echo], " + addresses(10, 11)))
-            \(try nic("carol", "switch: red, " + addresses(20, 10, and: apart(10))))
-            \(try nic("dave", "switch: red, " + addresses(20, 11, and: apart(11))))
+            \(try vm("alice", "switch: blue, groups: [echo], " + routed(10, 10)))
+            \(try vm("bob", "switch: blue, groups: [echo], " + routed(10, 11)))
+            \(try vm("carol", "switch: red, " + routed(20, 10), "switch: lone, " + addresses(77, 10)))
+            \(try vm("dave", "switch: red, " + routed(20, 11), "switch: lone, " + addresses(77, 11)))
 
             """
     }
@@ -141,7 +144,8 @@ struct Neighbourhood: Sendable {
     /// Ways of ours, by the resource that has to carry them.
     static let ours: [String: [Neighbour.Way]] = [
         "switch/blue": [way("alice", "10.10.0.11"), way("alice", "[fd00:10::11]")],
-        "switch/red": [way("carol", "10.20.0.11"), way("carol", "[fd00:20::11]"), way("carol", "[fd00:77::11]")],
+        "switch/red": [way("carol", "10.20.0.11"), way("carol", "[fd00:20::11]")],
+        "switch/lone": [way("carol", "10.77.0.11"), way("carol", "[fd00:77::11]")],
         "router/gw": [
             way("alice", "10.20.0.10"), way("alice", "[fd00:20::10]"), way("alice", "203.0.113.9"),
             Neighbour.Way("outside", "203.0.113.2:80"),
@@ -193,7 +197,8 @@ struct Neighbourhood: Sendable {
             }
         }
         for command in commands {
-            try await node.space.run("sh", "-ec", command.replacing("iptables -I", with: "iptables-nft -I"))
+            let tool = command.replacing(#/(ip6?tables) /#) { "\($0.1)-nft " }
+            try await node.space.run("sh", "-ec", tool)
         }
     }
 }

@@ -44,7 +44,7 @@ struct NFRulesetTests {
             try await namespace.run(
                 "nft",
                 """
-                table ip t {
+                table inet t {
                   set named { type ifname; elements = { "s1", "s2" }; }
                   chain odd { }
                   chain c {
@@ -62,6 +62,8 @@ struct NFRulesetTests {
                     ip saddr 10.0.0.0/8 accept
                     ip protocol tcp limit rate 1/second accept
                     iif lo accept
+                    meta nfproto ipv4 drop
+                    fib saddr . mark . iif oif missing drop
                     meta mark set 1
                     accept
                   }
@@ -69,12 +71,15 @@ struct NFRulesetTests {
                 table ip other { chain c { iifname "other" accept; }; }
                 """)
             var socket = try NetlinkSocket(.netfilter, in: try NetworkNamespace(namespace.name))
-            let rules = try socket.nftablesOutlines(NFForeignRules.TableName(.ip, "t"))
+            let rules = try socket.nftablesOutlines(NFForeignRules.TableName(.inet, "t"))
             typealias Interfaces = NFRuleOutline.Interfaces
             func rule(
-                _ deed: NFRuleOutline.Deed, _ interfaces: Interfaces..., isPartial: Bool = false, isVague: Bool = false
+                _ deed: NFRuleOutline.Deed, _ interfaces: Interfaces..., isPartial: Bool = false, isVague: Bool = false,
+                asksForRoute: Bool = false, isIPv4: Bool? = nil
             ) -> NFRuleOutline {
-                NFRuleOutline(chain: "c", deed, interfaces, isPartial: isPartial, isVague: isVague)
+                NFRuleOutline(
+                    chain: "c", deed, interfaces, isPartial: isPartial, isVague: isVague, asksForRoute: asksForRoute,
+                    isIPv4: isIPv4)
             }
             #expect(
                 rules == [
@@ -89,9 +94,11 @@ struct NFRulesetTests {
                     rule(.accept, Interfaces(.input, ["twelve"]), isPartial: true),
                     rule(.accept, isPartial: true, isVague: true),
                     rule(.accept, isPartial: true),
+                    rule(.accept, isPartial: true, isVague: true, isIPv4: true),
+                    rule(.accept, isPartial: true, isIPv4: true),
                     rule(.accept, isPartial: true, isVague: true),
-                    rule(.accept, isPartial: true),
-                    rule(.accept, isPartial: true, isVague: true),
+                    rule(.refuse, isPartial: true, isIPv4: true),
+                    rule(.refuse, isPartial: true, asksForRoute: true),
                     rule(.nothing),
                     rule(.accept),
                 ])

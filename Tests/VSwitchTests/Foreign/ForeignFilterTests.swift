@@ -122,4 +122,25 @@ struct ForeignFilterTests {
         #expect(filters.all.isEmpty)
         #expect(filters.blockades(on: "blue", isTracked: true).isEmpty)
     }
+
+    @Test func `who asks for a route is told of where its rule is met, and by which version of IP`() {
+        let arriving = NFRulesetChain(.inet, "fw", "pre", hook: .init(number: 0, priority: 10, accepts: true))
+        func asking(_ isIPv4: Bool?) -> NFRuleOutline {
+            NFRuleOutline(chain: "pre", .refuse, isPartial: true, asksForRoute: true, isIPv4: isIPv4)
+        }
+        func filters(_ rules: NFRuleOutline...) -> ForeignFilters {
+            ForeignFilters(
+                NFForeignRules(chains: [arriving], rules: [NFForeignRules.TableName(.inet, "fw"): rules]), sees6: true)
+        }
+        let six = filters(asking(false))
+        #expect(six.routeChecks(on: "blue", isTracked: false, isIPv4: false).count == 1)
+        #expect(six.routeChecks(on: "blue", isTracked: true, isIPv4: true).isEmpty)
+        // Nobody shows it the packets of IPv4 of that bridge.
+        #expect(filters(asking(nil)).routeChecks(on: "blue", isTracked: false, isIPv4: true).isEmpty)
+        #expect(filters(asking(nil)).routeChecks(on: "blue", isTracked: true, isIPv4: true).count == 1)
+        let accepted = filters(Self.rule(.accept, "blue", in: "pre"), asking(false))
+        #expect(accepted.routeChecks(on: "blue", isTracked: false, isIPv4: false).isEmpty)
+        #expect(accepted.routeChecks(on: "red", isTracked: false, isIPv4: false).count == 1)
+        #expect(filters(Self.rule(.refuse, in: "pre")).areNone)
+    }
 }
