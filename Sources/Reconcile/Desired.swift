@@ -20,6 +20,10 @@ public struct Reference: Hashable, Sendable {
 public struct Desired: Sendable {
     /// By kind name: a `[String: Spec]` of that kind.
     private var shelves: [String: any Sendable] = [:]
+    /// By kind name: the names as they came, which is mostly the order of a person; in that order once `arrange` was
+    /// called.
+    private var order: [String: [String]] = [:]
+    private var isArranged = false
     private var needs: [ResourceID: [Reference]] = [:]
     private var positions: [ResourceID: Position] = [:]
 
@@ -35,7 +39,10 @@ public struct Desired: Sendable {
     ) {
         // Out of the box before it is changed, so that the dictionary is not copied each time.
         var shelf = shelves.removeValue(forKey: Kind.name) as? [String: Kind.Spec] ?? [:]
-        shelf[name] = spec
+        if shelf.updateValue(spec, forKey: name) == nil {
+            order[Kind.name, default: []].append(name)
+            isArranged = false
+        }
         shelves[Kind.name] = shelf
         let id = Kind.id(name)
         needs[id] = references.isEmpty ? nil : references
@@ -45,6 +52,18 @@ public struct Desired: Sendable {
     /// The specs of one kind by name.
     public func specs<Kind: ResourceKind>(of kind: Kind.Type) -> [String: Kind.Spec] {
         shelves[Kind.name] as? [String: Kind.Spec] ?? [:]
+    }
+
+    /// The names of one kind as a person counts them: `vm2` before `vm10`.
+    func names<Kind: ResourceKind>(of kind: Kind.Type) -> [String] {
+        let names = order[Kind.name] ?? []
+        return isArranged ? names : names.sorted(by: naturally)
+    }
+
+    /// Sorts the names of these kinds, once for all looks.
+    mutating func arrange() {
+        order = order.mapValues { $0.sorted(by: naturally) }
+        isArranged = true
     }
 
     /// What a resource needs.
@@ -71,9 +90,10 @@ public struct Desired: Sendable {
     public func danglingReferences(kinds: [any ResourceKind]) -> [(from: ResourceID, reference: Reference)] {
         var known: Set<ResourceID> = []
         for kind in kinds { Self.collect(kind, self, into: &known) }
-        return needs.flatMap { id, references in references.map { (from: id, reference: $0) } }
-            .filter { !known.contains($0.reference.target) }
-            .sorted { ($0.from, $0.reference.target) < ($1.from, $1.reference.target) }
+        return needs.lazy.flatMap { id, references in
+            references.lazy.filter { !known.contains($0.target) }.map { (from: id, reference: $0) }
+        }
+        .sorted { ($0.from, $0.reference.target) < ($1.from, $1.reference.target) }
     }
 
     private static func collect<Kind: ResourceKind>(_ kind: Kind, _ desired: Desired, into known: inout Set<ResourceID>)

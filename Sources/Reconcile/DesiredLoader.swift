@@ -26,6 +26,7 @@ public struct DesiredLoader: Sendable {
             let names = names(of: reference.target.kind, desired)
             diagnostics.reportDangling(reference.target, from: from, at: reference.position, among: names)
         }
+        desired.arrange()
         return diagnostics.isEmpty ? desired : nil
     }
 

@@ -26,7 +26,9 @@ struct KindRun: Sendable {
     static func look<Kind: ResourceKind>(_ kind: Kind, _ desired: Desired) async throws -> KindRun {
         let observations = try await kind.observe(desired)
         let specs = desired.specs(of: Kind.self)
-        let names = Set(specs.keys).union(observations.keys).sorted(by: naturally)
+        var names = desired.names(of: Kind.self)
+        let others = observations.keys.filter { specs[$0] == nil }
+        if !others.isEmpty { names = (names + others).sorted(by: naturally) }
         let steps = names.map { name in
             Step(
                 name: name, change: kind.diff(name: name, spec: specs[name], observation: observations[name]),
@@ -67,27 +69,3 @@ extension ResourceKind {
             remark: step.spec.flatMap { remark($0) })
     }
 }
-
-/// `vm2` before `vm10`: runs of digits compare as numbers, so that plans read in the order a person counts.
-func naturally(_ left: String, _ right: String) -> Bool {
-    var a = Substring(left).utf8[...]
-    var b = Substring(right).utf8[...]
-    while let x = a.first, let y = b.first {
-        if isDigit(x), isDigit(y) {
-            let m = a.prefix(while: isDigit).drop { $0 == UInt8(ascii: "0") }
-            let n = b.prefix(while: isDigit).drop { $0 == UInt8(ascii: "0") }
-            if m.count != n.count { return m.count < n.count }
-            if !m.elementsEqual(n) { return m.lexicographicallyPrecedes(n) }
-            a = a.drop(while: isDigit)
-            b = b.drop(while: isDigit)
-        } else {
-            if x != y { return x < y }
-            a = a.dropFirst()
-            b = b.dropFirst()
-        }
-    }
-    // Equal as far as the shorter goes, or equal but for leading zeros: any fixed order will do.
-    return a.count != b.count ? a.count < b.count : left < right
-}
-
-private func isDigit(_ byte: UInt8) -> Bool { byte &- UInt8(ascii: "0") < 10 }

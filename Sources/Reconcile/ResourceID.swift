@@ -12,6 +12,9 @@ public struct ResourceID: Hashable, Sendable, Comparable, CustomStringConvertibl
 
     public var description: String { "\(kind)/\(name)" }
 
+    /// By the name: kinds are few, and hardly two have resources of one name.
+    public func hash(into hasher: inout Hasher) { hasher.combine(name) }
+
     public static func < (left: ResourceID, right: ResourceID) -> Bool {
         (left.kind, left.name) < (right.kind, right.name)
     }
