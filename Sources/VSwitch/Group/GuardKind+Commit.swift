@@ -71,6 +71,14 @@ extension GuardKind {
         let wanted: NFTable
     }
 
+    private func portsThere() throws(NFError) -> Set<InterfaceName> {
+        do throws(NetlinkError) {
+            return Set(try links.shared().map(\.name))
+        } catch {
+            throw .netlink(error)
+        }
+    }
+
     /// - Returns: nil where nobody's rules allow less than before.
     private func commit(_ draft: Draft, _ policy: Policy) throws(NFError) -> Judging? {
         let nics = draft.desired.specs(of: NICKind.self).values
@@ -85,7 +93,10 @@ extension GuardKind {
         var noted = wanted
         noted.sets[unjudged.name] = unjudged
         try owned.change(from: draft.sight, to: noted)
-        let new = judged.filter { PolicyNarrowing.isNew($0, in: draft.sight?.table) }.map(\.resourceName)
+        // Before a port is there, nobody has sent anything by it.
+        let there = try portsThere()
+        let new = judged.filter { there.contains($0.interface) && PolicyNarrowing.isNew($0, in: draft.sight?.table) }
+            .map(\.resourceName)
         return Judging(
             ending: FlowEnding(policy, among: judged, new: Set(new), draft.desired, in: tracking), noted: noted,
             wanted: wanted)

@@ -13,7 +13,7 @@ public struct GuardKind: TableKind {
     public static let resourceName = "bridge"
 
     public let owned: NFOwnedTable
-    private let links: LinkListing
+    let links: LinkListing
     /// The namespace whose conntrack is told of flows that end; a test names one that is not there.
     let tracking: NetworkLocation
 
