@@ -6,29 +6,32 @@ internal import Rules
 ///     egress   prerouting   interface -> policy-…-egress    what a NIC sends, to a neighbour or to a router
 ///     ingress  postrouting  interface -> policy-…-ingress   what comes to a NIC, from a neighbour or from a router
 ///
-/// A policy is one combination of groups: NICs that name the same ones share it. It lets pass what every NIC needs
-/// (`basics`) and what answers (`state`), asks each group in turn, and drops the rest.
+/// A policy is one combination of groups: NICs that name the same ones share it. It lets pass what answers, and what
+/// every NIC needs (`basics`); drops what is part of nothing (`state`); asks each group in turn, and drops the rest.
+/// Most packets belong to what was allowed: that is asked first.
 enum PolicyChains {
     /// Behind the guard (-300), behind conntrack of the bridge (-200) and br_netfilter (0).
     private static let priority: Int32 = 10
 
     /// Base chains, shared chains, and a pair for each group and each combination.
     static func compile(_ groups: [GroupSpec], policies: Set<[String]>, _ state: StateSource) -> [NFChain] {
-        [established(state, LateAnswers.rules)]
+        [unattached(state, LateAnswers.rules)]
             + Direction.allCases.flatMap { direction in
                 let refusal = DenialChains.verdict(direction == .egress ? .egress : .ingress)
-                return [dispatch(direction, state)] + judging(direction, groups, policies, refusal)
+                return [dispatch(direction, state)] + judging(direction, groups, policies, refusal, state)
             }
     }
 
     /// What the chains of one direction lead to, but for `state`.
     ///
-    /// - Parameter refusal: what becomes of a packet that no group allows.
+    /// - Parameters:
+    ///   - refusal: what becomes of a packet that no group allows.
+    ///   - state: where it is known from what belongs to what.
     static func judging(
         _ direction: Direction, _ groups: [GroupSpec], _ policies: Set<[String]>,
-        _ refusal: NFExpression = .verdict(.drop)
+        _ refusal: NFExpression = .verdict(.drop), _ state: StateSource = .conntrack
     ) -> [NFChain] {
-        [basics(direction)]
+        [basics(direction, state)]
             + groups.map {
                 NFChain(PolicyNames.chain(of: $0.name, direction), rules: PolicyRules.compile($0, direction))
             } + policies.map { policy($0, direction, refusal) }
@@ -69,20 +72,14 @@ enum PolicyChains {
         return NFChain(PolicyNames.chain(of: groups, direction), rules: shared + asked + rest)
     }
 
-    /// What belongs to what was allowed before.
+    /// What neither belongs to what was allowed before nor begins anything.
     ///
     /// - Parameter more: what else is judged by what was before.
-    static func established(_ source: StateSource, _ more: [NFRule] = []) -> NFChain {
-        let (belongs, isInvalid) =
-            switch source {
-            case .conntrack: (Match.isKnown, Match.isInvalid)
-            case .mark: (StateTable.established.isPresent, StateTable.invalid.isPresent)
-            }
-        return NFChain(
+    static func unattached(_ source: StateSource, _ more: [NFRule] = []) -> NFChain {
+        NFChain(
             "state",
             rules: [
-                NFRule(belongs + [.verdict(.accept)], comment: "established or related"),
-                NFRule(isInvalid + [.counter, .verdict(.drop)], comment: "no part of any connection"),
+                NFRule(source.isInvalid + [.counter, .verdict(.drop)], comment: "no part of any connection"),
                 // Conntrack takes one for new. What a server sends on a connection that was forgotten since its rule is
                 // gone would open it again, and be answered.
                 NFRule(
@@ -95,8 +92,9 @@ enum PolicyChains {
             ] + more)
     }
 
-    /// Without these no NIC could find anybody: they are the guard's business, not that of groups.
-    private static func basics(_ direction: Direction) -> NFChain {
+    /// What passes whatever the groups say: what belongs to what was allowed before; and what no NIC could find anybody
+    /// without, which is the guard's business, not that of groups.
+    private static func basics(_ direction: Direction, _ state: StateSource) -> NFChain {
         let isEgress = direction == .egress
         func accept(_ comment: String, _ conditions: [NFExpression]) -> NFRule {
             NFRule(conditions + [.verdict(.accept)], comment: comment)
@@ -111,6 +109,7 @@ enum PolicyChains {
         return NFChain(
             "basics-\(direction)",
             rules: [
+                accept("established or related", state.belongs),
                 accept("ARP", [.meta(.etherType, into: 0), .compare(0, .equal, [0x08, 0x06])]),
                 accept("neighbour solicitation", message(135)),
                 accept("neighbour advertisement", message(136)),
@@ -129,5 +128,23 @@ enum PolicyChains {
                     ? accept("DHCPv6 request", datagram(from: 546, to: 547, isIPv4: false))
                     : accept("DHCPv6 answer", datagram(from: 547, to: 546, isIPv4: false)),
             ])
+    }
+}
+
+extension StateSource {
+    /// Whether a packet belongs to what was allowed.
+    fileprivate var belongs: [NFExpression] {
+        switch self {
+        case .conntrack: Match.isKnown
+        case .mark: StateTable.established.isPresent
+        }
+    }
+
+    /// Whether it can belong to nothing.
+    fileprivate var isInvalid: [NFExpression] {
+        switch self {
+        case .conntrack: Match.isInvalid
+        case .mark: StateTable.invalid.isPresent
+        }
     }
 }

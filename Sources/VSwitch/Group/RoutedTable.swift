@@ -49,7 +49,7 @@ enum RoutedTable {
                 + PolicyTable.remotes(of: groups, nics, policy),
             chains: (turns ? [Hairpin.chain(judgement([]))] : []) + [
                 base("routed", .postrouting, priority: 200, (turns ? [Hairpin.passes] : []) + routed),
-                base("sent", .output, priority: 10, judgement([])), PolicyChains.established(.conntrack),
+                base("sent", .output, priority: 10, judgement([])), PolicyChains.unattached(.conntrack),
             ] + PolicyChains.judging(.ingress, groups, policies))
     }
 

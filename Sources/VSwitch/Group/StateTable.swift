@@ -40,24 +40,35 @@ enum StateTable {
         if !bridges.elements.isEmpty {
             sets.append(bridges)
             chains += [
-                chain("prerouting", .prerouting, Match.cameIn(bySet: switches)),
+                chain("prerouting", .prerouting, [.accept("not by a switch", isNot(.inputInterface))]),
                 // What a router brings from elsewhere came in by an interface that need not be in the set.
-                chain("forward", .forward, Match.leaves(bySet: switches)),
+                chain(
+                    "forward", .forward,
+                    [
+                        .accept("told of already", Match.cameIn(bySet: switches)),
+                        .accept("not to a switch", isNot(.outputInterface)),
+                    ]),
                 // What the node itself sends to a NIC passes no prerouting: a router's answers, say.
-                chain("output", .output, Match.leaves(bySet: switches)),
+                chain("output", .output, [.accept("not to a switch", isNot(.outputInterface))]),
             ]
         }
         return NFTable(family: family, name: name, comment: comment, sets: sets, chains: chains)
     }
 
-    /// Behind conntrack (-200), before everything that judges.
-    private static func chain(_ name: String, _ point: NFChain.Hook.Point, _ ours: [NFExpression]) -> NFChain {
+    /// Behind conntrack (-200), before everything that judges. Most packets belong to something: they are done first.
+    ///
+    /// - Parameter others: lets go what is none of ours.
+    private static func chain(_ name: String, _ point: NFChain.Hook.Point, _ others: [NFRule]) -> NFChain {
         NFChain(
             name, hook: NFChain.Hook(.filter, point, priority: -150),
-            rules: [
-                NFRule(ours + all.clear, comment: "known of nothing yet"),
-                NFRule(ours + Match.isKnown + all.set(to: established), comment: "established or related"),
-                NFRule(ours + Match.isInvalid + all.set(to: invalid), comment: "no part of any connection"),
+            rules: others + [
+                .accept("established or related", Match.isKnown + all.set(to: established)),
+                .accept("no part of any connection", Match.isInvalid + all.set(to: invalid)),
+                NFRule(all.clear, comment: "known of nothing yet"),
             ])
+    }
+
+    private static func isNot(_ interface: NFMeta) -> [NFExpression] {
+        [.meta(interface, into: 0), .lookup(0, set: switches, isInverted: true)]
     }
 }
