@@ -11,8 +11,12 @@ struct FlowEnding: Sendable {
     private static let share = 16_384
     /// More shares than any table of conntrack has. New flows meet the new rules: forbidden ones only get fewer.
     private static let shares = 4_096
-    /// For so long after flows have ended their answers are awaited; and new ones looked for, so often.
-    private static let grace = (whole: Duration.milliseconds(500), pause: Duration.milliseconds(50))
+    /// For so long after flows have ended their answers are awaited.
+    private static let grace = Duration.milliseconds(500)
+    /// So long where nobody asked conntrack about a NIC's flows so far: it knows of them only what it sees now.
+    private static let graceOfNewcomers = Duration.seconds(2)
+    /// So often it is looked for new ones meanwhile.
+    private static let pause = Duration.milliseconds(50)
     /// Ended flows whose answers are awaited. Of more than that the rest is not.
     private static let awaited = 8_192
 
@@ -39,18 +43,18 @@ struct FlowEnding: Sendable {
         self.location = location
     }
 
-    /// Ends the flows, and refuses what answers to them for half a second.
+    /// Ends the flows, and refuses what answers to them for a moment.
     ///
     /// - Parameter refuse: has the bridge refuse answers like these; each time it gets all there are.
     func run(refusing refuse: (Set<ConntrackTuple>) throws(NFError) -> Void) async throws(NFError) {
         var answers: Set<ConntrackTuple> = []
         try end(&answers, refuse)
         let clock = ContinuousClock()
-        let end = clock.now + Self.grace.whole
+        let end = clock.now + (judge.newcomers == nil ? Self.grace : Self.graceOfNewcomers)
         // Of flows that nobody asked conntrack about so far the first that it sees may be an answer.
         while !answers.isEmpty || judge.newcomers != nil, clock.now < end, !Task.isCancelled {
             // Where the task is cancelled while it sleeps the loop ends.
-            try? await clock.sleep(for: Self.grace.pause)
+            try? await clock.sleep(for: Self.pause)
             try self.end(&answers, refuse)
         }
     }
