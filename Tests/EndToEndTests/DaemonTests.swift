@@ -46,6 +46,8 @@ struct DaemonTests {
         ["ip", "link", "set", "vm1-net0", "nomaster"],
         ["ip", "link", "set", "blue", "mtu", "1400"],
         ["ip", "address", "flush", "dev", "blue"],
+        ["sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv4.ip_forward=0"],
+        ["sysctl", "-qw", "net.ipv6.conf.blue.forwarding=0"],
         ["sh", "-c", "ip link set blue down && ip link set blue name bluex"],
     ])
     func itRepairsWhatSomebodyElseChanges(_ words: [String]) async throws {

@@ -83,18 +83,15 @@ enum NetworkServices {
         return findings
     }
 
-    /// Our links that a .network file matches by name. The first file in the order of names counts, wherever it lies.
+    /// Our links that a .network file takes. The first file in the order of names counts, wherever it lies.
     private static func claims(_ sight: NodeSight, _ here: Circumstances) -> [(name: String, file: String)] {
         let files = sight.configurations.filter { $0.key.hasSuffix(".network") }.sorted {
             ($0.key.split(separator: "/").last ?? "") < ($1.key.split(separator: "/").last ?? "")
-        }
-        return (here.uplinks + here.bridges).compactMap { name in
-            let first = files.first { file in
-                file.value.split(separator: "\n").map { $0.drop { $0 == " " } }.filter { $0.hasPrefix("Name=") }
-                    .flatMap { $0.dropFirst(5).split(separator: " ") }.contains { matches(String($0), name) }
-            }
-            guard let first, !first.value.contains("Unmanaged=yes") else { return nil }
-            return (name, first.key)
+        }.map { NetworkdFile($0.key, $0.value) }
+        let links = here.uplinks.map { ($0, NetworkdFile.Link.port($0)) } + here.bridges.map { ($0, .bridge($0)) }
+        return links.compactMap { name, link in
+            guard let first = files.first(where: { $0.takes(link) }), !first.isUnmanaged else { return nil }
+            return (name, first.path)
         }
     }
 

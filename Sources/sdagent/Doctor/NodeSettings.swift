@@ -3,7 +3,8 @@ import Netlink
 /// Numbers under /proc/sys that switches and routers live with, or suffer from.
 enum NodeSettings {
     static func findings(_ sight: NodeSight, _ here: Circumstances) -> [Finding] {
-        var findings = [reversePath(sight, here), proxy(sight, here), localNetwork(sight)]
+        var findings = [reversePath(sight, here), forwarding(sight), bridged(sight, here)]
+        findings += [proxy(sight, here), localNetwork(sight)]
         findings += [conntrack(sight, here), liberal(sight, here), ipv6(sight, here)].compactMap { $0 }
         findings += ["ipv4", "ipv6"].compactMap { neighbours($0, sight, here) }
         return findings
@@ -29,6 +30,30 @@ enum NodeSettings {
             .node, .mend, "\(setting) is 1 (strict)",
             "routers \(pair) share a subnet, and packets of one are dropped as the other's",
             remedy: Sysctls.command([(setting, 2)]))
+    }
+
+    /// Docker and others switch it on for all links, and some hardening switches it off again, for those of ours too.
+    private static func forwarding(_ sight: NodeSight) -> Finding {
+        let value = sight.settings["net/ipv4/ip_forward"] ?? 0
+        return Finding(
+            .node, .fine,
+            "net.ipv4.ip_forward is \(value), and routers forward between their own switches, whatever it is")
+    }
+
+    /// What br_netfilter shows of every bridge to the rules of IP.
+    private static func bridged(_ sight: NodeSight, _ here: Circumstances) -> Finding {
+        let on = ["bridge-nf-call-iptables", "bridge-nf-call-ip6tables", "bridge-nf-call-arptables"]
+            .filter { sight.settings["net/bridge/\($0)"] == 1 }.map { "net.bridge.\($0)" }
+        guard let first = on.first, !here.bridges.isEmpty else {
+            return Finding(.node, .fine, "bridged packets pass no rules of IP that are not meant for them")
+        }
+        let others = on.count > 1 ? " and \(on.count - 1) more like it are" : " is"
+        let isDockers = sight.neighbours.contains(.docker)
+        return Finding(
+            .node, .note, "\(first)\(others) 1",
+            "what NICs of one switch send each other passes everybody's rules of IP, and may be dropped or translated"
+                + (isDockers ? "; Docker sets it for its own networks" : ""),
+            remedy: isDockers ? nil : Sysctls.command(on.map { ($0, 0) }))
     }
 
     private static func proxy(_ sight: NodeSight, _ here: Circumstances) -> Finding {

@@ -143,6 +143,23 @@ struct DoctorProgramTests {
         }
     }
 
+    @Test(
+        "That bridged packets pass everybody's rules is worth knowing, with what ends it",
+        .enabled(if: hasBridgeNetfilter))
+    func bridgeSettings() async throws {
+        try await withNode { node in
+            #expect(try await node.findings([.note]).isEmpty)
+            try await node.set("net/bridge/bridge-nf-call-ip6tables", 1)
+            let found = try await node.findings([.note, .mend])
+            #expect(found.map(\.what) == ["net.bridge.bridge-nf-call-ip6tables is 1"])
+            let remedy = try #require(found.first?.remedy)
+            #expect(remedy.hasPrefix("printf 'net.bridge.bridge-nf-call-ip6tables = 0\\n' >> /etc/sysctl.d/"))
+            // What it sets now, without the file that keeps it.
+            try await node.namespace.run("sysctl", "-qw", "net.bridge.bridge-nf-call-ip6tables=0")
+            #expect(try await node.findings([.note]).isEmpty)
+        }
+    }
+
     @Test("What the doctor says of packets is what becomes of them", .enabled(if: hasBridgeNetfilter))
     func packets() async throws {
         try await withNode("switches: {blue: {}}\n") { node in

@@ -75,6 +75,30 @@ struct NeighbourTests {
         try await with(kept) { findings in #expect(findings.map(\.standing) == [.fine]) }
     }
 
+    @Test(
+        "A file of networkd takes links by name, type and kind; hardware is none of a bridge's",
+        arguments: [
+            ("[Match]\nKind=bridge\n", ["blue"]), ("[Match]\nType=ether\n[Network]\nDHCP=yes\n", ["eth1"]),
+            ("[Match]\nType=!loopback\n", ["eth1", "blue"]), ("[Match]\nName=!eth* lo\n", ["blue"]),
+            ("[Match]\nName=eth* blue\nName=\n", []), ("[Match]\n", []), ("[Network]\nDHCP=yes\n", []),
+            ("[Match]\nMACAddress=02:00:00:00:00:01\n", []), ("[Match]\nDriver=virtio_net\nName=*\n", ["eth1"]),
+            ("[Match]\nName=eth1\n[Link]\nUnmanaged=on\n", []), ("# [Match]\n#Name=*\n", []),
+        ])
+    func networkdFiles(_ text: String, _ taken: [String]) async throws {
+        let file = NetworkdFile("/a.network", text)
+        let links: [(String, NetworkdFile.Link)] = [("eth1", .port("eth1")), ("blue", .bridge("blue"))]
+        #expect(file.isUnmanaged || links.filter { file.takes($0.1) }.map(\.0) == taken)
+        let files = [
+            "run/systemd/netif/state": "", "etc/systemd/network/10-a.network": text,
+            "etc/systemd/networkd.conf": "[Network]\nManageForeignRoutes=no\nManageForeignRoutingPolicyRules=no\n",
+        ]
+        try await with(files) { findings in
+            #expect(
+                findings.map(\.what).filter { $0.contains("for its own") }
+                    == taken.prefix(1).map { "systemd-networkd takes \($0) for its own" })
+        }
+    }
+
     @Test("ufw that is on, and Docker, without a chain in nftables use the old iptables")
     func oldTables() async throws {
         try await with(["etc/ufw/ufw.conf": "# on\nENABLED=yes\nLOGLEVEL=low\n"]) { findings in
