@@ -70,12 +70,6 @@ private struct RuleReading {
     private let family: NFFamily
     private var loaded: Loaded?
 
-    /// Matches of iptables that say nothing of interfaces and networks.
-    private static let plainMatches: Set<String> = [
-        "addrtype", "conntrack", "connlimit", "hashlimit", "icmp", "icmp6", "length", "limit", "multiport", "pkttype",
-        "recent", "rpfilter", "state", "tcp", "udp",
-    ]
-
     /// Nil for a rule of another table.
     init?(_ message: Message, _ table: NFForeignRules.TableName) {
         guard message.header(as: nfgenmsg.self)?.nfgen_family == table.family.rawValue else { return nil }
@@ -233,9 +227,22 @@ private struct RuleReading {
 
     private mutating func takeMatch(_ fields: AttributeReader) {
         let name = fields.first { $0.type == Int(NFTA_MATCH_NAME.rawValue) }?.text ?? ""
+        outline.takeMatch(name)
+    }
+}
+
+extension NFRuleOutline {
+    /// Matches of iptables that say nothing of interfaces and networks.
+    private static let plainMatches: Set<String> = [
+        "addrtype", "conntrack", "connlimit", "hashlimit", "icmp", "icmp6", "length", "limit", "multiport", "pkttype",
+        "recent", "rpfilter", "state", "tcp", "udp",
+    ]
+
+    /// Takes note of a match of iptables, old or new, by its name.
+    mutating func takeMatch(_ name: String) {
         guard name != "comment" else { return }
-        outline.isPartial = true
-        if name == "rpfilter" { outline.asksForRoute = true }
-        if !Self.plainMatches.contains(name) { outline.isVague = true }
+        isPartial = true
+        if name == "rpfilter" { asksForRoute = true }
+        if !Self.plainMatches.contains(name) { isVague = true }
     }
 }

@@ -128,15 +128,23 @@ public struct ForeignFilterListing: Sendable {
     ///
     /// Where it cannot be listed nothing is said: our own tables cannot be either, and their kinds say so.
     public func look() -> ForeignFilters {
-        let foreign: NFForeignRules
+        var foreign: NFForeignRules
         do throws(NFError) { foreign = try ledger.foreign(ours: ForeignFilters.prefix) } catch { return .none }
-        guard !foreign.rules.isEmpty else { return .none }
-        let settings = ["bridge-nf-call-iptables", "bridge-nf-call-ip6tables"]
         do throws(Errno) {
-            let seen = try ledger.location.run { settings.map { Self.isOn("net/bridge/\($0)") } }
-            return ForeignFilters(foreign, sees4: seen[0], sees6: seen[1])
+            let (tables, seen) = try ledger.location.run { (Self.oldTables(), Self.settings.map(Self.isOn)) }
+            for table in tables { foreign.add(table) }
+            return foreign.rules.isEmpty ? .none : ForeignFilters(foreign, sees4: seen[0], sees6: seen[1])
         } catch {
             return ForeignFilters(foreign)
+        }
+    }
+
+    private static let settings = ["net/bridge/bridge-nf-call-iptables", "net/bridge/bridge-nf-call-ip6tables"]
+
+    /// What the old iptables filters; of its changes nobody is told, so it is read each time.
+    private static func oldTables() -> [OldTable] {
+        [true, false].compactMap { isIPv4 in
+            do throws(Errno) { return try OldTable.read("filter", isIPv4: isIPv4) } catch { return nil }
         }
     }
 

@@ -16,7 +16,8 @@ public struct ForeignOwner: Sendable {
         let isUFW = filter.neighbours.contains { $0.hasPrefix("ufw-") || $0.hasPrefix("ufw6-") }
         let isDocker = filter.neighbours.contains("DOCKER-USER")
         name = isFirewalld ? "firewalld's " : isDocker ? "Docker's " : isUFW ? "ufw's " : "the "
-        let tool = "ip\(chain.family == .ip6 ? "6" : "")tables"
+        let isOld = chain.table == NFForeignRules.oldTable
+        let tool = "ip\(chain.family == .ip6 ? "6" : "")tables\(isOld ? "-legacy" : "")"
         let isOfIPTables = [.ip, .ip6].contains(chain.family) && ["FORWARD", "PREROUTING"].contains(chain.name)
         let isArriving = chain.filtersArriving
         command = { bridge in

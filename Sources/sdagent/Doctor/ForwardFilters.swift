@@ -30,7 +30,7 @@ enum ForwardFilters {
             findings.append(
                 Finding(
                     .node, .note, "the old iptables has a table '\(table)' in force",
-                    "its rules cannot be listed here; where its FORWARD drops, switches and routers suffer",
+                    "its rules could not be read; where its FORWARD drops, switches and routers suffer",
                     remedy: "\(tool) -S FORWARD | head -1"))
         }
         return findings

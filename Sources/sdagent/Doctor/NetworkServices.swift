@@ -18,8 +18,8 @@ enum NetworkServices {
         if sight.neighbours.contains(.ufw), !isFiltering {
             findings.append(
                 Finding(
-                    .node, .note, "ufw is on, and none of its chains is in nftables",
-                    "it uses the old iptables, whose rules cannot be listed here", remedy: "ufw status verbose"))
+                    .node, .note, "ufw is on, and none of its chains can be seen",
+                    "whether it drops what is forwarded is not known", remedy: "ufw status verbose"))
         }
         let known: [NodeSight.Neighbour] = [.networkManager, .networkd, .docker, .libvirt, .ufw, .firewalld]
         if !known.contains(where: sight.neighbours.contains) {
@@ -101,10 +101,10 @@ enum NetworkServices {
         }
         let isThere = (sight.chains ?? []).contains { $0.name == "DOCKER-USER" }
         return isThere
-            ? Finding(.node, .fine, "Docker is here, with rules in nftables")
+            ? Finding(.node, .fine, "Docker is here, and its rules can be seen")
             : Finding(
-                .node, .note, "Docker is here, and none of its chains is in nftables",
-                "it uses the old iptables, whose rules cannot be listed here", remedy: "iptables-legacy -S DOCKER-USER")
+                .node, .note, "Docker is here, and none of its chains can be seen",
+                "whether it drops what is forwarded is not known", remedy: "iptables -S DOCKER-USER")
     }
 
     /// A shell pattern, as both services match names.

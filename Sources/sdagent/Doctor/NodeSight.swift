@@ -26,7 +26,7 @@ struct NodeSight: Sendable {
     var chainsFault = ""
     /// Those of them that drop what passes through the node although no rule says so; nil where they cannot be listed.
     var foreign: ForeignFilters?
-    /// Tables of the old iptables that are in force.
+    /// Tables of the old iptables that are in force and cannot be read.
     var legacyTables: [String] = []
     var links: [Link] = []
     var neighbours: Set<Neighbour> = []
@@ -97,7 +97,8 @@ extension NodeSight {
         do throws(NFError) {
             var socket: NetlinkSocket
             do throws(NetlinkError) { socket = try NetlinkSocket(.netfilter) } catch { throw .netlink(error) }
-            let rules = try socket.nftablesForeign(ours: ForeignFilters.prefix)
+            var rules = try socket.nftablesForeign(ours: ForeignFilters.prefix)
+            for table in lookAtOldTables() { rules.add(table) }
             chains = rules.chains
             foreign = ForeignFilters(
                 rules, sees4: settings["net/bridge/bridge-nf-call-iptables"] == 1,
@@ -105,11 +106,19 @@ extension NodeSight {
         } catch {
             chainsFault = "\(error)"
         }
-        legacyTables = ["ip_tables_names", "ip6_tables_names"].flatMap { file in
-            Self.text("/proc/self/net/\(file)").map { text in
-                text.split(separator: "\n").map { file.hasPrefix("ip6") ? "ip6 \($0)" : "ip \($0)" }
-            } ?? []
+    }
+
+    /// Tables of the old iptables; those that cannot be read are only named.
+    private mutating func lookAtOldTables() -> [OldTable] {
+        var tables: [OldTable] = []
+        for isIPv4 in [true, false] {
+            do throws(Errno) {
+                if let table = try OldTable.read("filter", isIPv4: isIPv4) { tables.append(table) }
+            } catch {
+                legacyTables.append(isIPv4 ? "ip filter" : "ip6 filter")
+            }
         }
+        return tables
     }
 
     private mutating func lookAtNeighbours(_ root: FilePath) {

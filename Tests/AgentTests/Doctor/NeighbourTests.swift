@@ -99,7 +99,7 @@ struct NeighbourTests {
         }
     }
 
-    @Test("ufw that is on, and Docker, without a chain in nftables use the old iptables")
+    @Test("ufw that is on, and none of whose chains can be seen, is told of")
     func oldTables() async throws {
         try await with(["etc/ufw/ufw.conf": "# on\nENABLED=yes\nLOGLEVEL=low\n"]) { findings in
             #expect(findings.map(\.standing) == [.note])

@@ -5,14 +5,14 @@ import Testing
 ///
 /// His guests `one` and `two` are on a bridge of his; `outside` is behind eth0, where the node is 198.51.100.1.
 struct Neighbour: Sendable, CustomTestStringConvertible {
-    let name: String
+    var name: String
     let bridge: String
     /// The first three numbers of his guests' addresses: the bridge has .1, the guests .2 and .3.
     let network: String
     /// What br_netfilter shows to everybody's rules, if he has a say in it.
     var callsRules: Bool?
     /// By the tool that reads them, in this order.
-    let rules: [(tool: [String], text: String)]
+    var rules: [(tool: [String], text: String)]
     /// What goes on, and what stays shut: who reaches what.
     let open: [Way]
     var shut: [Way] = []
@@ -35,7 +35,7 @@ struct Neighbour: Sendable, CustomTestStringConvertible {
         var description: String { "\(from) → \(to)" }
     }
 
-    static let all = [docker, ufw, libvirt, firewalld, kubernetes, reversePath]
+    static let all = [docker, ufw, libvirt, firewalld, kubernetes, reversePath, oldDocker]
 }
 
 extension Neighbour {
@@ -85,6 +85,15 @@ extension Neighbour {
             Way("one", "198.51.100.9:7000"), Way("one", "172.17.0.3:7000"), Way("outside", "198.51.100.1:8080"),
         ],
         shut: [Way("outside", "172.17.0.3:7000")], isInTheWay: true)
+
+    /// The same on a node whose `iptables` is the old one.
+    private static var oldDocker: Neighbour {
+        var old = docker
+        old.name = "Docker by the old iptables"
+        old.rules = docker.rules.map { (["iptables-legacy-restore"], $0.text) }
+        old.listing = "iptables-legacy-save | sed '/^#/d; s/ \\[.*//'"
+        return old
+    }
 
     /// ufw 0.36 that denies by default, with a port of the node allowed and a bridge that `ufw route allow` names.
     private static let ufw = Neighbour(

@@ -1,4 +1,5 @@
 import Syscall
+import SystemPackage
 import TestSupport
 import Testing
 
@@ -135,6 +136,81 @@ struct NFRulesetTests {
                     NFRuleOutline(chain: "FORWARD", .nothing),
                     NFRuleOutline(chain: "FORWARD", .refuse),
                 ])
+        }
+    }
+
+    @Test(
+        "Rules of the old iptables are read as those of the new one, and a table that is not in force is not made",
+        .enabled(if: haveTools("iptables-legacy", "ip6tables-legacy")), arguments: [true, false])
+    func oldTables(isIPv4: Bool) async throws {
+        try await TestNamespace.with { namespace in
+            func read() throws -> OldTable? {
+                try NetworkNamespace(namespace.name).run { () -> Result<OldTable?, Errno> in
+                    do throws(Errno) {
+                        return .success(try OldTable.read("filter", isIPv4: isIPv4))
+                    } catch {
+                        return .failure(error)
+                    }
+                }.get()
+            }
+            #expect(try read() == nil)
+            let names = "/proc/net/ip\(isIPv4 ? "" : "6")_tables_names"
+            #expect(try await namespace.run("cat", names) == "")
+            let network = isIPv4 ? "172.17.0.0/16" : "fd00:17::/64"
+            let script = """
+                t=ip\(isIPv4 ? "" : "6")tables-legacy
+                $t -P FORWARD DROP; $t -N ONE; $t -N TWO
+                $t -A INPUT -i eth0 -j ACCEPT
+                $t -A FORWARD -i blue -m comment --comment why -j ACCEPT
+                $t -A FORWARD ! -i docker0 -o docker0 -d \(network) -p tcp --dport 80 -j ACCEPT
+                $t -A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+                $t -A FORWARD -m physdev --physdev-is-bridged -j ACCEPT
+                $t -A FORWARD -i br+ -g TWO
+                $t -A FORWARD -j ONE
+                $t -A FORWARD -o virbr0 -j REJECT
+                $t -A FORWARD -j LOG
+                $t -A ONE -i red -j RETURN
+                $t -A ONE -p udp -j DROP
+                $t -A TWO -o a123456789bcdef -j ACCEPT
+                """
+            try await namespace.run("sh", "-ec", script)
+            var foreign = NFForeignRules()
+            foreign.add(try #require(try read()))
+            typealias Interfaces = NFRuleOutline.Interfaces
+            func rule(
+                _ chain: String, _ deed: NFRuleOutline.Deed, _ interfaces: Interfaces..., isPartial: Bool = false,
+                isVague: Bool = false
+            ) -> NFRuleOutline {
+                NFRuleOutline(chain: chain, deed, interfaces, isPartial: isPartial, isVague: isVague)
+            }
+            let table = NFForeignRules.TableName(isIPv4 ? .ip : .ip6, NFForeignRules.oldTable)
+            #expect(
+                foreign.rules[table] == [
+                    rule("FORWARD", .accept, Interfaces(.input, ["blue"])),
+                    rule(
+                        "FORWARD", .accept, Interfaces(.input, ["docker0"], isInverted: true),
+                        Interfaces(.output, ["docker0"]), isPartial: true, isVague: true),
+                    rule("FORWARD", .accept, isPartial: true),
+                    rule("FORWARD", .accept, isPartial: true, isVague: true),
+                    rule("FORWARD", .goto("TWO"), Interfaces(.input, [], beginning: "br")),
+                    rule("FORWARD", .jump("ONE")),
+                    rule("FORWARD", .refuse, Interfaces(.output, ["virbr0"])),
+                    rule("FORWARD", .nothing),
+                    rule("ONE", .return, Interfaces(.input, ["red"])),
+                    rule("ONE", .refuse, isPartial: true),
+                    rule("ONE", .return),
+                    rule("TWO", .accept, Interfaces(.output, ["a123456789bcdef"])),
+                    rule("TWO", .return),
+                ])
+            #expect(foreign.chains.filter(\.filtersForwarded).map(\.hook?.accepts) == [false])
+            #expect(Set(foreign.chains.map(\.name)) == ["FORWARD", "ONE", "TWO"])
+            // However it is cut off, it is read without a trap.
+            let whole = try #require(try read())
+            for count in stride(from: 0, to: whole.entries.count, by: 7) {
+                var cut = NFForeignRules()
+                cut.add(OldTable(whole, first: count))
+                #expect((cut.rules[table]?.count ?? 0) <= 13)
+            }
         }
     }
 
