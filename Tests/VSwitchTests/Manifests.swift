@@ -23,14 +23,15 @@ enum Manifests {
     ) -> (desired: Desired?, mistakes: [String]) {
         let links = LinkListing()
         let loader = DesiredLoader(
-            sections: [SwitchKind.section, machines],
+            sections: [SwitchKind.section, AddressSetKind.section, GroupKind.section, machines],
             derivations: [
                 VLANs.derivation(capabilities: capabilities), OverlayKind.resolution { _ in subnets },
                 NICKind.resolution { _ in subnets }, GuardKind.derivation,
             ],
             kinds: [
                 SwitchKind(links: links), UplinkKind(links: links), OverlayKind(links: links),
-                VLANPortKind(links: links), GuardKind(links: links),
+                VLANPortKind(links: links), GroupKind(NFLedger(tenure: .passing)), AddressSetKind(),
+                GuardKind(links: links),
                 NICKind(links: links),
             ])
         let diagnostics = Diagnostics()

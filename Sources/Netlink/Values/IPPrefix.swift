@@ -66,6 +66,17 @@ public enum IPPrefix: Hashable, Comparable, Sendable, LosslessStringConvertible 
         }
     }
 
+    /// The highest address of the network.
+    public var last: IPAddress {
+        switch self {
+        case .v4(let prefix): .v4(prefix.last)
+        case .v6(let prefix): .v6(prefix.last)
+        }
+    }
+
+    /// Whether it is one address: its length is the whole width.
+    public var isHost: Bool { length == address.bitWidth }
+
     /// No host bits are set.
     public var isNetwork: Bool {
         switch self {

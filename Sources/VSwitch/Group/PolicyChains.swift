@@ -14,11 +14,15 @@ enum PolicyChains {
     private static let priority: Int32 = 10
 
     /// Base chains, shared chains, and a pair for each group and each combination.
-    static func compile(_ groups: [GroupSpec], policies: Set<[String]>, _ state: StateSource) -> [NFChain] {
+    ///
+    /// - Parameter sets: the names of those that are there for rules of groups to look into.
+    static func compile(
+        _ groups: [GroupSpec], policies: Set<[String]>, _ state: StateSource, _ sets: Set<String>
+    ) -> [NFChain] {
         [unattached(state, LateAnswers.rules)]
             + Direction.allCases.flatMap { direction in
                 let refusal = DenialChains.verdict(direction == .egress ? .egress : .ingress)
-                return [dispatch(direction, state)] + judging(direction, groups, policies, refusal, state)
+                return [dispatch(direction, state)] + judging(direction, groups, policies, sets, refusal, state)
             }
     }
 
@@ -28,12 +32,12 @@ enum PolicyChains {
     ///   - refusal: what becomes of a packet that no group allows.
     ///   - state: where it is known from what belongs to what.
     static func judging(
-        _ direction: Direction, _ groups: [GroupSpec], _ policies: Set<[String]>,
+        _ direction: Direction, _ groups: [GroupSpec], _ policies: Set<[String]>, _ sets: Set<String>,
         _ refusal: NFExpression = .verdict(.drop), _ state: StateSource = .conntrack
     ) -> [NFChain] {
         [basics(direction, state)]
             + groups.map {
-                NFChain(PolicyNames.chain(of: $0.name, direction), rules: PolicyRules.compile($0, direction))
+                NFChain(PolicyNames.chain(of: $0.name, direction), rules: PolicyRules.compile($0, direction, sets))
             } + policies.map { policy($0, direction, refusal) }
     }
 

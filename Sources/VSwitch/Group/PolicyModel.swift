@@ -33,6 +33,9 @@ struct PolicyModel: Sendable {
     /// NICs with groups by address; the same address may be on several switches.
     private var members: [IPAddress: [Member]] = [:]
     private var addresses: [String: Set<IPAddress>] = [:]
+    /// Likewise by networks that they are allowed: few, if any.
+    private var routers: [(network: IPPrefix, member: Member)] = []
+    private var networks: [String: Set<IPPrefix>] = [:]
 
     /// - Parameter judged: the NICs whose rules are asked, by their resource names; nil for all. The others count as
     ///   who is at the other end.
@@ -45,9 +48,13 @@ struct PolicyModel: Sendable {
         for nic in nics where !nic.groups.isEmpty {
             let isJudged = judged?.contains(nic.resourceName) ?? true
             let member = Member(name: nic.resourceName, switchName: nic.segment, groups: nic.groups)
-            for address in nic.addresses.map(\.address) {
+            for address in nic.addresses.map(\.address) + nic.allow.hosts {
                 if isJudged { members[address, default: []].append(member) }
                 for group in nic.groups { addresses[group, default: []].insert(address) }
+            }
+            for network in nic.allow.subnets {
+                if isJudged { routers.append((network, member)) }
+                for group in nic.groups { networks[group, default: []].insert(network) }
             }
         }
     }
@@ -61,7 +68,9 @@ struct PolicyModel: Sendable {
     ///
     /// - Parameter switchName: the switch, or the VLAN of one, that this end is on; nil for any.
     func denial(of flow: Flow, _ direction: Direction, on switchName: String? = nil) -> Denial? {
-        for member in members[direction == .egress ? flow.source : flow.destination] ?? [] {
+        let end = direction == .egress ? flow.source : flow.destination
+        let routing = routers.lazy.filter { $0.network.contains(end) }.map(\.member)
+        for member in (members[end] ?? []) + routing {
             if let switchName, switchName != member.switchName { continue }
             if !allows(member, direction, flow) { return Denial(nic: member.name, direction: direction) }
         }
@@ -90,10 +99,14 @@ struct PolicyModel: Sendable {
             || rule.peers.contains { peer in
                 switch peer {
                 case .network(let network): network.contains(end)
-                case .group(let name): addresses[name]?.contains(end) ?? false
+                case .group(let name): isMember(end, of: name)
                 case .set(let name): sets[name]?.members.contains { $0.contains(end) } ?? false
                 }
             }
+    }
+
+    private func isMember(_ address: IPAddress, of group: String) -> Bool {
+        addresses[group]?.contains(address) ?? false || networks[group]?.contains { $0.contains(address) } ?? false
     }
 
     private func matches(_ traffic: Traffic, _ flow: Flow) -> Bool {

@@ -34,11 +34,18 @@ struct PolicyNarrowing {
         self.seen = seen
         self.wanted = wanted
         newlyBound = Set(
-            ["bind4", "bind6"].flatMap { name -> [[UInt8]] in
-                let old = seen?.sets[name]?.elements ?? [:]
-                let new = wanted.sets[name]?.elements ?? [:]
-                return old == new ? [] : new.keys.filter { old[$0] == nil }.map { Array($0.bytes.prefix(16)) }
+            GuardTable.bindings.flatMap { name -> [[UInt8]] in
+                Self.new(\.elements, name, seen, wanted).map { Array($0.bytes.prefix(16)) }
+                    + Self.new(\.ranges, name, seen, wanted).map { Array($0.first.bytes.prefix(16)) }
             })
+    }
+
+    private static func new<Key>(
+        _ part: KeyPath<NFSet, [Key: NFData]>, _ set: String, _ seen: NFTable?, _ wanted: NFTable
+    ) -> [Key] {
+        let old = seen?.sets[set]?[keyPath: part] ?? [:]
+        let new = wanted.sets[set]?[keyPath: part] ?? [:]
+        return old == new ? [] : new.keys.filter { old[$0] == nil }
     }
 
     /// Those of these NICs with groups of which that is so.
@@ -96,10 +103,12 @@ struct PolicyNarrowing {
 
     private mutating func narrows(set name: String) -> Bool {
         if let known = sets[name] { return known }
-        let (old, new) = (seen?.sets[name], wanted.sets[name])
+        // One that was not there has lost nothing, and a rule that looks into it is new.
+        guard let old = seen?.sets[name] else { return false }
+        let new = wanted.sets[name]
         let isNarrower =
-            old?.elements.keys.contains { new?.elements[$0] == nil } ?? true
-            || old?.ranges.keys.contains { new?.ranges[$0] == nil } ?? true
+            old.elements.keys.contains { new?.elements[$0] == nil }
+            || old.ranges.keys.contains { new?.ranges[$0] == nil }
         sets[name] = isNarrower
         return isNarrower
     }

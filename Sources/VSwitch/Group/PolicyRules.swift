@@ -6,11 +6,13 @@ internal import Rules
 /// A rule ends in `accept`, which ends the base chain: the other direction has a base chain of its own.
 enum PolicyRules {
     /// The rules of one direction of a group, in the order of the manifest.
-    static func compile(_ group: GroupSpec, _ direction: Direction) -> [NFRule] {
+    ///
+    /// - Parameter sets: the names of those that are there for rules to look into.
+    static func compile(_ group: GroupSpec, _ direction: Direction, _ sets: Set<String>) -> [NFRule] {
         if let closure = group.closure { return [NFRule([.counter], comment: closure)] }
         return group.rules(direction).enumerated().flatMap { index, rule in
             let comment = "\(index + 1): \(rule.words(direction))"
-            return conditions(rule, direction).map {
+            return conditions(rule, direction, sets).map {
                 NFRule(
                     $0 + [.counter, .verdict(.accept)],
                     comment: String(decoding: comment.utf8.prefix(120), as: UTF8.self))
@@ -18,8 +20,12 @@ enum PolicyRules {
         }
     }
 
-    private static func conditions(_ rule: GroupRule, _ direction: Direction) -> [[NFExpression]] {
-        let ends = rule.peers.isEmpty ? [End(isIPv4: nil, conditions: [])] : rule.peers.flatMap { end($0, direction) }
+    private static func conditions(
+        _ rule: GroupRule, _ direction: Direction, _ sets: Set<String>
+    ) -> [[NFExpression]] {
+        let ends =
+            rule.peers.isEmpty
+            ? [End(isIPv4: nil, conditions: [])] : rule.peers.flatMap { end($0, direction, sets) }
         return ends.flatMap { end in
             kinds(rule.traffic).compactMap { kind in
                 guard let isIPv4 = kind.isIPv4 else { return end.conditions + kind.conditions }
@@ -48,14 +54,15 @@ enum PolicyRules {
         }
     }
 
-    private static func end(_ peer: Peer, _ direction: Direction) -> [End] {
+    private static func end(_ peer: Peer, _ direction: Direction, _ sets: Set<String>) -> [End] {
         switch peer {
         case .network(let network):
             [End(isIPv4: network.isIPv4, conditions: Header.peer(in: network, direction))]
         case .group(let name):
-            [true, false].map { isIPv4 in
-                let set = PolicyNames.members(of: name, isIPv4: isIPv4)
-                return End(isIPv4: isIPv4, conditions: Header.peer(inSet: set, isIPv4: isIPv4, direction))
+            [true, false].flatMap { isIPv4 in
+                [PolicyNames.members, PolicyNames.networks].map { $0(name, isIPv4) }.filter(sets.contains).map {
+                    End(isIPv4: isIPv4, conditions: Header.peer(inSet: $0, isIPv4: isIPv4, direction))
+                }
             }
         case .set(let name):
             [true, false].map { isIPv4 in
@@ -77,6 +84,8 @@ enum PolicyNames {
     }
 
     static func members(of group: String, isIPv4: Bool) -> String { "members-\(group)-\(isIPv4 ? 4 : 6)" }
+
+    static func networks(of group: String, isIPv4: Bool) -> String { "networks-\(group)-\(isIPv4 ? 4 : 6)" }
 
     static func addresses(of set: String, isIPv4: Bool) -> String { "addresses-\(set)-\(isIPv4 ? 4 : 6)" }
 }

@@ -5,6 +5,7 @@ internal import Netlink
 ///     from        interface -> jump policy-…-egress
 ///     to          interface -> jump policy-…-ingress
 ///     members-…   IPv4, IPv6 addresses of a group's NICs, for rules that name the group
+///     networks-…  networks that they are allowed, where any is
 ///     addresses-… the members of an address set
 ///
 /// Those of `LateAnswers` are empty but for a moment.
@@ -38,10 +39,11 @@ enum PolicyTable {
             to.elements[key] = .verdict(.drop)
         }
         let asked = named(in: policies, policy)
+        let remotes = remotes(of: asked, nics, policy)
+        let chains = PolicyChains.compile(asked, policies: policies, policy.state, Set(remotes.map(\.name)))
         return (
-            [from, to] + LateAnswers.sets() + remotes(of: asked, nics, policy) + (isZoned ? zoned.sets : []),
-            PolicyChains.compile(asked, policies: policies, policy.state)
-                + (isZoned ? [PolicyChains.zones(zoned)] : [])
+            [from, to] + LateAnswers.sets() + remotes + (isZoned ? zoned.sets : []),
+            chains + (isZoned ? [PolicyChains.zones(zoned)] : [])
         )
     }
 
@@ -83,6 +85,7 @@ enum PolicyTable {
 /// The addresses of the members of those groups that some rule names.
 private struct Members {
     private var addresses: [String: Set<IPAddress>] = [:]
+    private var networks: [String: Set<IPPrefix>] = [:]
 
     init(_ groups: some Sequence<GroupSpec>) {
         for peer in groups.lazy.flatMap({ $0.ingress + $0.egress }).flatMap(\.peers) {
@@ -93,6 +96,13 @@ private struct Members {
     mutating func add(_ nic: NICSpec) {
         for group in nic.groups where addresses[group] != nil {
             for address in nic.addresses { addresses[group]?.insert(address.address) }
+            for network in nic.allow.networks {
+                if network.isHost {
+                    addresses[group]?.insert(network.address)
+                } else {
+                    networks[group, default: []].insert(network)
+                }
+            }
         }
     }
 
@@ -102,13 +112,17 @@ private struct Members {
                 if case .group(let name) = peer { name } else { nil }
             })
         return names.sorted().flatMap { name in
-            [true, false].map { isIPv4 in
-                var set = NFSet(
-                    PolicyNames.members(of: name, isIPv4: isIPv4), key: [isIPv4 ? .ipv4Address : .ipv6Address])
+            [true, false].flatMap { isIPv4 in
+                let key: [NFSet.Field] = [isIPv4 ? .ipv4Address : .ipv6Address]
+                var set = NFSet(PolicyNames.members(of: name, isIPv4: isIPv4), key: key)
                 for address in addresses[name] ?? [] where address.isIPv4 == isIPv4 {
                     set.insert(NFKey(.address(address)))
                 }
-                return set
+                let spans = (networks[name] ?? []).filter { $0.isIPv4 == isIPv4 }.map { NFRange(.network($0)) }
+                guard !spans.isEmpty else { return [set] }
+                var wide = NFSet(PolicyNames.networks(of: name, isIPv4: isIPv4), key: key, form: .ranges)
+                wide.insert(spans)
+                return [set, wide]
             }
         }
     }

@@ -74,11 +74,16 @@ public struct GuardKind: TableKind {
     }
 
     public func fields(from seen: NFTable?, to wanted: NFTable?, _ change: NFTableChange) -> [FieldChange] {
+        let guards = Guard.allCases.flatMap { $0.changes(from: seen, to: wanted) }
         switch change {
-        case .none, .delete: []
-        case .create: [FieldChange("ports", to: "\(wanted?.sets["ports"]?.elements.count ?? 0)")]
-        case .replace: [FieldChange("rules", from: "changed", to: "as compiled")]
-        case .update(let update): update.summary.map { PolicyNarrowing.field($0.subject, to: $0.change) }
+        case .none, .delete: return []
+        case .create: return [FieldChange("ports", to: "\(wanted?.sets["ports"]?.elements.count ?? 0)")] + guards
+        case .replace: return [FieldChange("rules", from: "changed", to: "as compiled")] + guards
+        case .update(let update):
+            let told = Set(Guard.allCases.map(\.exceptions))
+            return guards
+                + update.summary.filter { !told.contains($0.subject) }
+                .map { PolicyNarrowing.field($0.subject, to: $0.change) }
         }
     }
 }

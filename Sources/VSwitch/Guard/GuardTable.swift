@@ -5,11 +5,14 @@ internal import Netlink
 /// Chains and rules are the same for one NIC and for thousands: a NIC is a handful of elements in named sets, keyed by
 /// interface name, so that its policy is in the kernel before its interface is.
 ///
-///     ports    interface                  every guarded port; others pass untouched
-///     bindm    interface . MAC            the MAC it may send from, and name in ARP and neighbour discovery
-///     bound    interface                  ports that are held to IP addresses: those whose NIC has any
-///     bind4    interface . MAC . IPv4     the IPv4 addresses it may send from and claim by ARP
-///     bind6    interface . MAC . IPv6     likewise for IPv6, and the link-local address of its MAC (RFC 4291, EUI-64)
+///     ports    interface            every guarded port; others pass untouched
+///     bindm    interface . MAC      the MACs it may send from, and name in ARP and neighbour discovery
+///     bound    interface            ports that are held to IP addresses: those whose NIC has any
+///     bind4    interface . IPv4     the addresses it may send from and claim by ARP
+///     bind6    interface . IPv6     likewise for IPv6, and the link-local addresses of its MACs (RFC 4291, EUI-64)
+///     nets4    interface . IPv4…    networks of such addresses, where any NIC is allowed one
+///     nets6    interface . IPv6…
+///     unguarded-…    interface      ports that are let off one guard
 ///
 /// `DenialChains` tells of the sets in which refused packets are counted.
 ///
@@ -21,6 +24,8 @@ enum GuardTable {
     static let name = "sdagent"
     /// The ownership mark.
     static let comment = "sdagent guard"
+    /// The sets of the addresses that ports are held to.
+    static let bindings = ["bind4", "bind6", "nets4", "nets6"]
 
     /// - Parameters:
     ///   - policy: what the groups of the NICs say; `PolicyTable` tells of its sets and chains.
@@ -30,48 +35,85 @@ enum GuardTable {
         _ nics: some Collection<NICSpec>, _ policy: Policy = Policy(), keeping: Set<InterfaceName> = [],
         of seen: NFTable? = nil, shutting: Set<InterfaceName> = []
     ) -> NFTable {
-        var ports = NFSet("ports", key: [.interfaceName])
-        var bound = NFSet("bound", key: [.interfaceName])
-        var macs = NFSet("bindm", key: [.interfaceName, .etherAddress])
-        var ipv4 = NFSet("bind4", key: [.interfaceName, .etherAddress, .ipv4Address])
-        var ipv6 = NFSet("bind6", key: [.interfaceName, .etherAddress, .ipv6Address])
-        for nic in nics {
-            let port = NFValue.interface(nic.interface)
-            let mac = NFValue.mac(nic.mac)
-            ports.insert(NFKey(port))
-            // What this kernel cannot have sends nothing.
-            guard nic.refusal == nil else { continue }
-            macs.insert(NFKey(port, mac))
-            guard !nic.addresses.isEmpty else { continue }
-            bound.insert(NFKey(port))
-            ipv6.insert(NFKey(port, mac, .address(.v6(.linkLocal(of: nic.mac)))))
-            for address in nic.addresses.map(\.address) {
-                let key = NFKey(port, mac, .address(address))
-                if address.isIPv4 { ipv4.insert(key) } else { ipv6.insert(key) }
-            }
-        }
-        for port in keeping.union(shutting) { ports.insert(NFKey(.interface(port))) }
+        var bindings = Bindings()
+        for nic in nics { bindings.add(nic) }
+        for port in keeping.union(shutting) { bindings.add(port) }
         let leaving = keeping.filter { PolicyTable.judges($0, in: seen) }.union(shutting)
         let (policySets, policyChains) = PolicyTable.compile(nics, policy, shutting: leaving)
         let trunks = TrunkChains.compile(nics, divided: policy.divided)
         // Those of the groups are there as soon as any NIC has one, as the chains that lead to them.
         let reasons = DenialReason.allCases.filter { $0 == .guard || !policyChains.isEmpty }
         let denied = reasons.map { DenialChains.ports($0, nics) }
-        let sets = ([ports, bound, macs, ipv4, ipv6] + denied).map { set in
+        let sets = (bindings.sets + denied).map { set in
             var set = set
-            if !keeping.isEmpty { set.elements.merge(elements(of: keeping, in: set, of: seen)) { new, _ in new } }
+            if !keeping.isEmpty { set.keep(keeping, of: seen?.sets[set.name]) }
             return set
         }
         return NFTable(
             family: family, name: name, comment: comment, sets: sets + trunks.sets + policySets,
-            chains: [GuardChains.entry(trunks), GuardChains.arp, GuardChains.ipv4, GuardChains.ipv6] + trunks.chains
-                + policyChains + reasons.map(DenialChains.chain))
+            chains: GuardChains.all(trunks) + policyChains + reasons.map(DenialChains.chain))
+    }
+}
+
+/// The elements that NICs are.
+private struct Bindings {
+    private var ports = NFSet("ports", key: [.interfaceName])
+    private var bound = NFSet("bound", key: [.interfaceName])
+    private var macs = NFSet("bindm", key: [.interfaceName, .etherAddress])
+    private var ipv4 = NFSet("bind4", key: [.interfaceName, .ipv4Address])
+    private var ipv6 = NFSet("bind6", key: [.interfaceName, .ipv6Address])
+    private var ranges: (ipv4: [NFRange], ipv6: [NFRange]) = ([], [])
+    private var exceptions = Dictionary(
+        uniqueKeysWithValues: Guard.allCases.map { ($0, NFSet($0.exceptions, key: [.interfaceName])) })
+
+    /// A port that is nobody's: nothing is taken from it.
+    mutating func add(_ port: InterfaceName) { ports.insert(NFKey(.interface(port))) }
+
+    mutating func add(_ nic: NICSpec) {
+        let port = NFValue.interface(nic.interface)
+        ports.insert(NFKey(port))
+        // What this kernel cannot have sends nothing.
+        guard nic.refusal == nil else { return }
+        macs.insert(NFKey(port, .mac(nic.mac)))
+        for mac in nic.allow.macs { macs.insert(NFKey(port, .mac(mac))) }
+        for word in nic.unguarded { exceptions[word]?.insert(NFKey(port)) }
+        guard !nic.addresses.isEmpty else { return }
+        bound.insert(NFKey(port))
+        bind(port, .v6(.linkLocal(of: nic.mac)))
+        for mac in nic.allow.macs { bind(port, .v6(.linkLocal(of: mac))) }
+        for own in nic.addresses { bind(port, own.address) }
+        for network in nic.allow.networks {
+            if network.isHost {
+                bind(port, network.address)
+            } else if network.isIPv4 {
+                ranges.ipv4.append(NFRange(.one(port), .network(network)))
+            } else {
+                ranges.ipv6.append(NFRange(.one(port), .network(network)))
+            }
+        }
     }
 
-    /// The elements of some ports in the set of that name of another table: keys that begin with the port's name.
-    private static func elements(of ports: Set<InterfaceName>, in set: NFSet, of seen: NFTable?) -> [NFKey: NFData] {
-        guard let other = seen?.sets[set.name], other.key == set.key, other.target == set.target else { return [:] }
+    private mutating func bind(_ port: NFValue, _ address: IPAddress) {
+        let key = NFKey(port, .address(address))
+        if address.isIPv4 { ipv4.insert(key) } else { ipv6.insert(key) }
+    }
+
+    var sets: [NFSet] {
+        var nets4 = NFSet("nets4", key: [.interfaceName, .ipv4Address], form: .ranges)
+        var nets6 = NFSet("nets6", key: [.interfaceName, .ipv6Address], form: .ranges)
+        nets4.insert(ranges.ipv4)
+        nets6.insert(ranges.ipv6)
+        return [ports, bound, macs, ipv4, ipv6, nets4, nets6] + Guard.allCases.compactMap { exceptions[$0] }
+    }
+}
+
+extension NFSet {
+    /// Takes over the elements of some ports from the same set of another table: keys that begin with the port's name.
+    fileprivate mutating func keep(_ ports: Set<InterfaceName>, of other: NFSet?) {
+        guard let other, other.key == key, other.form == form else { return }
         let names = Set(ports.map { NFKey(.interface($0)).bytes })
-        return other.elements.filter { names.contains(Array($0.key.bytes.prefix(16))) }
+        func isKept(_ key: NFKey) -> Bool { names.contains(Array(key.bytes.prefix(16))) }
+        elements.merge(other.elements.filter { isKept($0.key) }) { new, _ in new }
+        ranges.merge(other.ranges.filter { isKept($0.key.first) }) { new, _ in new }
     }
 }

@@ -157,6 +157,8 @@ extension NICSpec {
             let texts = addresses.map { $0.length == nil ? $0.address.description : $0.prefix.description }
             fields.append(FieldChange("address", to: texts.joined(separator: ", ")))
         }
+        if allow != Allowance() { fields.append(FieldChange("allow", to: allow.words)) }
+        if !unguarded.isEmpty { fields.append(FieldChange("unguarded", to: unguarded.words)) }
         fields += port.summary
         switch attachment {
         case .tap(let owner?): fields.append(FieldChange("owner", to: "\(owner)"))

@@ -80,6 +80,10 @@ public struct NICKind: ResourceKind {
 
     public func obstacle(_ observation: NICObservation) -> Obstacle? { observation.occupant?.obstacle }
 
+    public func remark(_ spec: NICSpec) -> String? {
+        spec.unguarded.isEmpty ? nil : "unguarded: \(spec.unguarded.words)"
+    }
+
     public func perform(_ steps: [Step<NICSpec, NICObservation>], desired: Desired) async -> [StepOutcome] {
         defer { links.forget() }
         do throws(NetlinkError) {

@@ -46,6 +46,8 @@ extension NICKind {
                 let references = desired.references(of: id)
                 desired.add(NICKind.self, name, spec, references: references, at: desired.position(of: id))
             }
+            var check = AllowanceCheck(desired, subnets, diagnostics)
+            check.run()
         }
     }
 }

@@ -57,6 +57,7 @@ private struct NICReader {
         let groups = readGroups(&fields)
         let port = PortSettings(reading: &fields)
         let vlans = readVLANs(&fields, port)
+        let exemption = Exemption(reading: &fields, isBound: fields.has("address"), port)
         fields.finish()
         guard let name, let network, let attachment else { return nil }
         var spec = NICSpec(
@@ -65,6 +66,8 @@ private struct NICReader {
             attachment: attachment)
         spec.port = port
         spec.vlans = vlans
+        spec.allow = exemption.allow
+        spec.unguarded = exemption.unguarded
         return Found(spec: spec, position: item.position, switchPosition: network.position, groups: groups)
     }
 

@@ -57,6 +57,10 @@ public struct NICSpec: Hashable, Sendable {
     public var mac: MACAddress
     /// Its addresses; empty if the manifest gives none.
     public var addresses: [Address]
+    /// What it may use beside its own MAC address and addresses.
+    public var allow = Allowance()
+    /// The guards that it is let off.
+    public var unguarded: Set<Guard> = []
     /// The security groups that hold it, sorted; empty if it is open.
     public var groups: [String]
     /// The largest packet in bytes; nil before `resolution` if the manifest gives none.
@@ -88,6 +92,12 @@ public struct NICSpec: Hashable, Sendable {
 
     /// Among whom its addresses are its own: its switch, or a VLAN of that.
     public var segment: String { VLANs.segment(of: switchName, port.vlans?.native) }
+
+    /// The MAC addresses that it may send from.
+    var macs: [MACAddress] { [mac] + allow.macs }
+
+    /// The addresses at which it may be reached, as hosts and networks.
+    var reach: [IPPrefix] { addresses.map { IPPrefix(host: $0.address) } + allow.networks }
 
     /// The resource's name: `vm1/net0`.
     public var resourceName: String { "\(machine)/\(name)" }

@@ -115,6 +115,7 @@ private struct OverlayCheck {
                     id, "\(id) has the MAC address \(nic.mac) of a host behind peer \(host.peer) \(place)",
                     hint: "a station is here or there: take it out of 'hosts'")
             }
+            checkAllowance(of: nic, spec, place)
             for address in nic.addresses.map(\.address) {
                 guard let mac = owners[address] else { continue }
                 report(
@@ -122,6 +123,23 @@ private struct OverlayCheck {
                     hint: "give one of them another address")
             }
         }
+        checkRouters(spec, owners, place)
+    }
+
+    /// What a NIC is allowed must not be a station's that is elsewhere.
+    private func checkAllowance(of nic: NICSpec, _ spec: OverlaySpec, _ place: String) {
+        guard nic.allow != Allowance() else { return }
+        let id = NICKind.id(nic.resourceName)
+        for (mac, host) in spec.reach.hosts.sorted(by: { $0.key < $1.key }) {
+            let address = host.addresses.first { address in nic.allow.networks.contains { $0.contains(address) } }
+            guard let good = nic.allow.macs.contains(mac) ? "\(mac)" : address.map({ "\($0)" }) else { continue }
+            report(
+                id, "\(id) is allowed \(good), which a host behind peer \(host.peer) has \(place)",
+                hint: "leave it out of 'allow', or take the host out of 'hosts'")
+        }
+    }
+
+    private func checkRouters(_ spec: OverlaySpec, _ owners: [IPAddress: MACAddress], _ place: String) {
         for address in (subnets[spec.switchName] ?? []).map(\.address) {
             guard let mac = owners[address] else { continue }
             report(

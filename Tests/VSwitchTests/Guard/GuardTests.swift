@@ -9,72 +9,8 @@ import VSwitch
 
 @Suite("Guard", .enabled(if: TestNamespace.isPossible))
 struct GuardTests {
-    /// Two VMs' NICs in namespaces of their own on one switch, behind the guard.
-    private struct Stage {
-        let node: Reconciler
-        let a: TestNamespace
-        let b: TestNamespace
-        let space: TestNamespace
-        let nicA: NICSpec
-        let nicB: NICSpec
-
-        var desired: Desired { desired([nicA, nicB]) }
-
-        func desired(_ nics: [NICSpec]) -> Desired {
-            var desired = Desired()
-            desired.add(SwitchSpec(name: "blue"))
-            for nic in nics { desired.add(nic) }
-            let diagnostics = Diagnostics()
-            GuardKind.derivation.run(&desired, diagnostics)
-            return desired
-        }
-    }
-
-    private func onStage<Value>(
-        addresses: [String], tenure: NFTenure = .lasting, _ body: (Stage) async throws -> Value
-    ) async throws -> Value {
-        try await TestNamespace.with { space in
-            try await TestNamespace.with { a in
-                try await TestNamespace.with { b in
-                    let links = LinkListing(in: .namespace(space.name))
-                    let kinds: [any ResourceKind] = [
-                        SwitchKind(links: links),
-                        GuardKind(links: links, NFLedger(in: links.location, tenure: tenure)), NICKind(links: links),
-                    ]
-                    func nic(_ machine: String, _ namespace: TestNamespace, _ addresses: [String]) -> NICSpec {
-                        NICSpec(
-                            machine: machine, name: "net0", switchName: "blue",
-                            addresses: addresses.compactMap { IPAddress($0) }.map {
-                                NICSpec.Address($0, length: $0.isIPv4 ? 24 : 64)
-                            }, mtu: 1500,
-                            attachment: .namespace(namespace.name, farEnd: .derived(from: "eth0"), gateways: []))
-                    }
-                    let stage = Stage(
-                        node: Reconciler(kinds: kinds), a: a, b: b, space: space, nicA: nic("a", a, addresses),
-                        nicB: nic("b", b, ["10.0.0.2", "fd00::2"]))
-                    let report = await stage.node.apply(stage.desired)
-                    #expect(report.exitCode == 0, "\(report.statuses)")
-                    return try await body(stage)
-                }
-            }
-        }
-    }
-
-    private func witness(_ stage: Stage, _ frames: [Frame]) async throws {
-        let script = #filePath.split(separator: "/").dropLast().map { "/" + $0 }.joined() + "/frames.py"
-        // The last frame tells the witness that all have been sent.
-        let last = Frame(
-            "end", passes: true,
-            Frame.ethernet(from: stage.nicA.mac, type: 0x0806, Frame.arp(mac: stage.nicA.mac, address: "0.0.0.0")))
-        let input = (frames + [last]).map(\.line).joined(separator: "\n")
-        let seen = try await output(
-            of: ["sh", "-c", "printf '%s\\n' \"$0\" | python3 \(script) \(stage.a.name) \(stage.b.name)", input])
-        let expected = (frames + [last]).map { "\($0.name) \($0.passes ? "passed" : "dropped")" }
-        #expect(seen.split(separator: "\n").map(String.init) == expected)
-    }
-
     @Test func `a NIC with addresses speaks for itself only`() async throws {
-        try await onStage(addresses: ["10.0.0.1", "fd00::1"]) { stage in
+        try await GuardStage.with(addresses: ["10.0.0.1", "fd00::1"]) { stage in
             let own = stage.nicA.mac
             let other = stage.nicB.mac
             let link = "\(IPv6Address.linkLocal(of: own))"
@@ -83,8 +19,7 @@ struct GuardTests {
             }
             func v6(_ payload: [UInt8]) -> [UInt8] { Frame.ethernet(from: own, type: 0x86dd, payload) }
             let plain = Frame.udp(from: 1000, to: 2000)
-            try await witness(
-                stage,
+            try await stage.witness(
                 [
                     Frame("ipv4", passes: true, v4(Frame.ipv4(from: "10.0.0.1", udp: plain))),
                     Frame(
@@ -170,12 +105,11 @@ struct GuardTests {
     }
 
     @Test func `a NIC without addresses is held to its MAC, and is no router and no DHCP server`() async throws {
-        try await onStage(addresses: []) { stage in
+        try await GuardStage.with(addresses: []) { stage in
             let own = stage.nicA.mac
             let plain = Frame.udp(from: 1000, to: 2000)
             func v4(_ payload: [UInt8], mac: MACAddress) -> [UInt8] { Frame.ethernet(from: mac, type: 0x0800, payload) }
-            try await witness(
-                stage,
+            try await stage.witness(
                 [
                     Frame("ipv4", passes: true, v4(Frame.ipv4(from: "10.0.0.77", udp: plain), mac: own)),
                     Frame(
@@ -200,7 +134,7 @@ struct GuardTests {
     }
 
     @Test func `honest NICs reach each other over IPv4 and IPv6, and a second apply does nothing`() async throws {
-        try await onStage(addresses: ["10.0.0.1", "fd00::1"]) { stage in
+        try await GuardStage.with(addresses: ["10.0.0.1", "fd00::1"]) { stage in
             try await stage.a.run("ping", "-c", "2", "-i", "0.05", "-W", "5", "10.0.0.2")
             try await stage.a.run("ping", "-c", "2", "-i", "0.05", "-W", "5", "fd00::2")
             #expect(await stage.node.apply(stage.desired).performed.isEmpty)
@@ -209,7 +143,7 @@ struct GuardTests {
 
     @Test(.enabled(if: Capabilities.current.has(.tablePersistence)))
     func `its rules are safe from other programs as long as they are held`() async throws {
-        try await onStage(addresses: ["10.0.0.1"]) { stage in
+        try await GuardStage.with(addresses: ["10.0.0.1"]) { stage in
             let refused = try await stage.space.attempt("nft", "flush", "chain", "bridge", "sdagent", "check_arp")
             #expect(refused.error.contains("Operation not permitted"), "\(refused)")
             try await stage.space.run("nft", "flush", "ruleset")
@@ -219,7 +153,7 @@ struct GuardTests {
     }
 
     @Test func `drift is repaired, a removed NIC takes its elements with it, and no NIC means no table`() async throws {
-        try await onStage(addresses: ["10.0.0.1"], tenure: .none) { stage in
+        try await GuardStage.with(addresses: ["10.0.0.1"], tenure: .none) { stage in
             try await stage.space.run("nft", "flush", "chain", "bridge", "sdagent", "check_arp")
             #expect(await stage.node.plan(stage.desired).pending.map(\.id.description) == ["guard/bridge"])
             #expect(await stage.node.apply(stage.desired).exitCode == 0)
