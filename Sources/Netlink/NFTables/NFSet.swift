@@ -65,32 +65,28 @@ public struct NFSet: Hashable, Sendable {
     public let key: [Field]
     public let target: Target
     public let form: Form
-    /// Whether each element counts the packets that it matched. What they have counted is no part of the set's value.
-    public let isCounted: Bool
     /// Its single keys.
     public var elements: [NFKey: NFData]
     /// Its ranges.
     public var ranges: [NFRange: NFData] = [:]
 
     public init(
-        _ name: String, key: [Field], target: Target = .member, form: Form = .keys, isCounted: Bool = false,
+        _ name: String, key: [Field], target: Target = .member, form: Form = .keys,
         elements: [NFKey: NFData] = [:]
     ) {
         self.name = name
         self.key = key
         self.target = target
         self.form = form
-        self.isCounted = isCounted
         self.elements = elements
     }
 
     /// The same set without elements: what must be equal for elements to be changed one by one.
-    var frame: NFSet { NFSet(name, key: key, target: target, form: form, isCounted: isCounted) }
+    var frame: NFSet { NFSet(name, key: key, target: target, form: form) }
 
     /// Whether it has the same frame, without making one.
     func hasFrame(of other: NFSet) -> Bool {
         name == other.name && key == other.key && target == other.target && form == other.form
-            && isCounted == other.isCounted
     }
 
     /// Puts a key in that is a member.

@@ -94,7 +94,8 @@ extension NetlinkSocket {
         return ranges
     }
 
-    /// What each element of a set that counts (`isCounted`) has counted, by its key.
+    /// What each element of a set has counted, by its key: of those that were put in with a counter
+    /// (`NFDynamicChange.Each`).
     public mutating func nftablesElementCounts(
         _ family: NFTable.Family, _ table: String, _ set: String
     ) throws(NFError) -> [NFKey: NFCount] {
@@ -149,7 +150,6 @@ struct SetFrame {
     private var object: UInt32?
     private var size: UInt32?
     private var timeout: UInt64?
-    private var counts = false
     private var isForeign = false
 
     init(_ message: Message) {
@@ -165,11 +165,7 @@ struct SetFrame {
                 for field in attribute.nested where field.type == Int(NFTA_SET_DESC_SIZE.rawValue) {
                     size = field.bigEndian()
                 }
-            case Int(NFTA_SET_EXPR.rawValue):
-                for field in attribute.nested where field.type == Int(NFTA_EXPR_NAME.rawValue) {
-                    if field.isText("counter") { counts = true } else { isForeign = true }
-                }
-            case Int(NFTA_SET_EXPRESSIONS.rawValue): isForeign = true
+            case Int(NFTA_SET_EXPR.rawValue), Int(NFTA_SET_EXPRESSIONS.rawValue): isForeign = true
             default: break
             }
         }
@@ -178,7 +174,7 @@ struct SetFrame {
     /// The set without elements. One of another form than ours is shown without fields: unequal to any that we make.
     var set: NFSet {
         let fields = isForeign ? [] : NFSet.fields(key) ?? []
-        let made = NFSet(name, key: fields, target: target, form: form, isCounted: counts)
+        let made = NFSet(name, key: fields, target: target, form: form)
         // Sets of ours are bounded only where packets fill them.
         let isSized = size != nil && form == .keys
         return made.flags == flags && !fields.isEmpty && !isSized ? made : NFSet(name, key: [])

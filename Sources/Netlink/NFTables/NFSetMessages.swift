@@ -31,9 +31,6 @@ extension NFTransaction {
             if set.flags != 0 { $0.attribute(Int(NFTA_SET_FLAGS.rawValue), bigEndian: set.flags) }
             set.target.write(to: &$0)
             set.writeForm(to: &$0)
-            if set.isCounted {
-                $0.nested(Int(NFTA_SET_EXPR.rawValue)) { $0.attribute(Int(NFTA_EXPR_NAME.rawValue), "counter") }
-            }
             $0.attribute(Int(NFTA_SET_USERDATA.rawValue), bytes: set.userData)
         }
     }

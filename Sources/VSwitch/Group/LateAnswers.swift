@@ -31,16 +31,19 @@ enum LateAnswers {
     }
 
     /// Behind what belongs to a flow: one that is allowed again has its answers.
-    static let rules = [true, false].map { isIPv4 in
+    ///
+    /// - Parameter refusal: what becomes of them.
+    static func rules(_ refusal: NFExpression) -> [NFRule] { [true, false].map { rule($0, refusal) } }
+
+    private static func rule(_ isIPv4: Bool, _ refusal: NFExpression) -> NFRule {
         // An address takes one register, or four; a port one.
         let (port, destination, last): (NFRegister, NFRegister, NFRegister) = isIPv4 ? (1, 2, 3) : (4, 5, 9)
-        return NFRule.drop(
-            "an answer on a flow that has ended",
+        return NFRule(
             Header.family(isIPv4: isIPv4) + Header.transport(.udp) + [
                 HeaderField.source(isIPv4: isIPv4).load(into: 0), HeaderField.sourcePort.load(into: port),
                 HeaderField.destination(isIPv4: isIPv4).load(into: destination),
                 HeaderField.destinationPort.load(into: last),
-                .lookup(0, set: name(isIPv4: isIPv4), isInverted: false),
-            ])
+                .lookup(0, set: name(isIPv4: isIPv4), isInverted: false), .counter, refusal,
+            ], comment: "an answer on a flow that has ended")
     }
 }

@@ -19,7 +19,7 @@ struct PolicyNarrowing {
     static let unjudged = "unjudged"
 
     /// Sets that rules look into which say nothing of what is allowed.
-    private static let others = DenialChains.sets.union(LateAnswers.names)
+    private static let others = Set(LateAnswers.names)
 
     /// What a plan tells of a part of the table.
     static func field(_ subject: String, to change: String) -> FieldChange {

@@ -43,15 +43,17 @@ enum RoutedTable {
         let turns = policy.state == .conntrack
         let remotes = PolicyTable.remotes(of: groups, nics, policy)
         let maps = places.maps
+        let denials = DenialChains.routed
         return NFTable(
             family: family, name: name, comment: comment,
-            sets: maps + (turns ? [Hairpin.turns(bridges)] : []) + remotes,
+            sets: maps + (turns ? [Hairpin.turns(bridges)] : []) + denials.sets + remotes,
             chains: (turns ? [Hairpin.chain(judgement([], maps))] : []) + [
                 base(
                     "routed", .postrouting, priority: 200,
                     (turns ? [Hairpin.passes] : []) + judgement(isRouted, maps)),
-                base("sent", .output, priority: 10, judgement([], maps)), PolicyChains.unattached(.conntrack),
-            ] + PolicyChains.judging(.ingress, groups, policies, Set(remotes.map(\.name))))
+                base("sent", .output, priority: 10, judgement([], maps)),
+            ] + PolicyChains.judging(.ingress, groups, policies, Set(remotes.map(\.name)), at: .router)
+                + denials.chains)
     }
 
     private static func base(

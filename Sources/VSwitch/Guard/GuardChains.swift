@@ -19,7 +19,8 @@ enum GuardChains {
                     [port, .lookup(0, set: "ports", isInverted: true), .verdict(.accept)],
                     comment: "not a port of ours"),
                 .deny(.mac, "another's MAC", [port, mac, .lookup(0, set: "bindm", isInverted: true)]),
-            ] + protocols.map(dispatch) + trunks.late + [.deny("neither ARP, IPv4 nor IPv6, or tagged", [])])
+            ] + protocols.map(dispatch) + trunks.late + [.deny(.ethertype, "neither ARP, IPv4 nor IPv6, or tagged", [])]
+        )
     }
 
     /// What passes at all, and the chain that checks it.
@@ -133,8 +134,8 @@ private enum EtherType {
 
 extension NFRule {
     /// Refuses what meets all conditions, counts it, and has it counted for its port.
-    static func deny(_ comment: String, _ conditions: [NFExpression]) -> NFRule {
-        NFRule(conditions + [.counter, DenialChains.verdict(.guard)], comment: comment)
+    static func deny(_ reason: DenialReason, _ comment: String, _ conditions: [NFExpression]) -> NFRule {
+        NFRule(conditions + [.counter, DenialChains.verdict(reason, .egress)], comment: comment)
     }
 
     /// The same of ports that are not let off a guard.
@@ -142,6 +143,6 @@ extension NFRule {
         let isGuarded: [NFExpression] = [
             .meta(.inputInterface, into: 0), .lookup(0, set: word.exceptions, isInverted: true),
         ]
-        return deny(comment, conditions + isGuarded)
+        return deny(.guarded(word), comment, conditions + isGuarded)
     }
 }

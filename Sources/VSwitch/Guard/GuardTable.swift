@@ -42,16 +42,15 @@ enum GuardTable {
         let (policySets, policyChains) = PolicyTable.compile(nics, policy, shutting: leaving)
         let trunks = TrunkChains.compile(nics, divided: policy.divided)
         // Those of the groups are there as soon as any NIC has one, as the chains that lead to them.
-        let reasons = DenialReason.allCases.filter { $0 == .guard || !policyChains.isEmpty }
-        let denied = reasons.map { DenialChains.ports($0, nics) }
-        let sets = (bindings.sets + denied).map { set in
+        let denials = DenialChains.compile(DenialReason.allCases.filter { $0.isOfGuard || !policyChains.isEmpty })
+        let sets = bindings.sets.map { set in
             var set = set
             if !keeping.isEmpty { set.keep(keeping, of: seen?.sets[set.name]) }
             return set
         }
         return NFTable(
-            family: family, name: name, comment: comment, sets: sets + trunks.sets + policySets,
-            chains: GuardChains.all(trunks) + policyChains + reasons.map(DenialChains.chain))
+            family: family, name: name, comment: comment, sets: sets + denials.sets + trunks.sets + policySets,
+            chains: GuardChains.all(trunks) + policyChains + denials.chains)
     }
 }
 

@@ -72,7 +72,7 @@ enum TrunkChains {
                         .compare(0, .greaterOrEqual, bytes(range.first)), .compare(0, .lessOrEqual, bytes(range.last)),
                         .verdict(.goto(tagged)),
                     ], comment: "VLAN \(range)")
-            } + [.deny("a VLAN that is not its own", [])])
+            } + [.deny(.ethertype, "a VLAN that is not its own", [])])
     }
 
     private static func bytes(_ id: UInt16) -> [UInt8] { [UInt8(id >> 8), UInt8(truncatingIfNeeded: id)] }
@@ -83,5 +83,5 @@ enum TrunkChains {
         rules: GuardChains.protocols.map { type, chain in
             NFRule(
                 [.meta(.etherType, into: 0), .compare(0, .equal, bytes(type)), .verdict(.goto(chain))])
-        } + [.deny("behind a tag neither ARP, IPv4 nor IPv6, or another tag", [])])
+        } + [.deny(.ethertype, "behind a tag neither ARP, IPv4 nor IPv6, or another tag", [])])
 }

@@ -5,8 +5,13 @@ struct DeniedCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "denied", abstract: "Show how many packets of each NIC were refused.",
         discussion: """
-            GUARD counts what a NIC sent in another's name, EGRESS what no group lets it send, INGRESS what no group \
-            lets in, all on the bridge. A change of other NICs leaves the counts as they are.
+            WHY says for what reason. mac, arp, ipv4, ipv6, nd, dhcp and ra are the guards, by the words of \
+            `unguarded`: what the NIC sent in another's name, or as a router or DHCP server. ethertype: it sent neither \
+            ARP nor IPv4 nor IPv6, or with the tag of a VLAN that is not its own. egress: no group lets it send that. \
+            ingress: no group lets that in, from a neighbour or by a router. invalid: part of a connection that nobody \
+            knows.
+
+            A NIC is counted from its first refused packet on, and forgotten a day after the last one.
             """)
 
     @OptionGroup var node: NodeOptions
@@ -17,7 +22,10 @@ struct DeniedCommand: AsyncParsableCommand {
 
     func run() async throws {
         let denied = try await format.telling(node) { try await NodeAccess(node).denied() }
-        let shown = DeniedDocument(nics: denied.nics.filter { all || $0.isDenied })
-        try Terminal.out(format.output == .json ? JSONText.pretty(shown) : DeniedText(showsAll: all).render(denied))
+        let shown = denied.nics.filter { all || $0.isDenied }
+        switch format.output {
+        case .json: try Terminal.out(JSONText.pretty(DeniedDocument(nics: shown)))
+        case .text: try Terminal.out(DeniedText().render(shown, of: denied.nics.count))
+        }
     }
 }

@@ -75,7 +75,10 @@ struct ExpressionTests {
             .change(NFDynamicChange(.update, 0, in: "seen", timeout: 90))),
         Sample(
             "update @paced { iifname limit rate 5/second }", .meta(.inputInterface, into: 0),
-            .change(NFDynamicChange(.update, 0, in: "paced", limit: NFLimit(5, .packets, per: .second)))),
+            .change(NFDynamicChange(.update, 0, in: "paced", each: .limit(NFLimit(5, .packets, per: .second))))),
+        Sample(
+            "update @told { iifname counter }", .meta(.inputInterface, into: 0),
+            .change(NFDynamicChange(.update, 0, in: "told", each: .count))),
         Sample(
             "ip dscp set af41", .meta(.layer3Protocol, into: 0), .compare(0, .equal, [2]),
             .payload(.network, offset: 0, length: 2, into: 0), .setBits(0, [0, 0x88], of: [0, 0xfc]),
@@ -93,6 +96,7 @@ struct ExpressionTests {
                 NFSet("perport", key: [.interfaceName], target: .counter),
                 NFSet("seen", key: [.interfaceName, .etherAddress], form: .dynamic(size: 100, timeout: 300)),
                 NFSet("paced", key: [.interfaceName], form: .dynamic(size: 100, timeout: nil)),
+                NFSet("told", key: [.interfaceName], form: .dynamic(size: 100, timeout: nil)),
             ], chains: [NFChain("entry", hook: hook, rules: rules)], counters: ["denied"])
     }
 
@@ -118,6 +122,7 @@ struct ExpressionTests {
               map perport { type ifname : counter; }
               set seen { type ifname . ether_addr; size 100; flags dynamic,timeout; timeout 300s; }
               set paced { type ifname; size 100; flags dynamic; }
+              set told { type ifname; size 100; flags dynamic; }
               chain entry {
                 type filter hook forward priority 0; policy accept;
             \(own.map { "    " + $0.text }.joined(separator: "\n"))

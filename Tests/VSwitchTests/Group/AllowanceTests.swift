@@ -7,7 +7,7 @@ import Testing
 @Suite("Groups and allowed addresses", .enabled(if: TestNamespace.isPossible))
 struct AllowanceTests {
     /// web has a virtual address and a network of its own; c may ask from a virtual address and from a network.
-    private static func manifest(web: String = virtual, client: String = "") -> String {
+    static func manifest(web: String = virtual, client: String = "") -> String {
         """
         switches: { blue: {} }
         groups:
@@ -27,14 +27,14 @@ struct AllowanceTests {
         """
     }
 
-    private static let virtual = "allow: [10.0.0.100, \"fd00::100\", 10.5.0.0/24, \"fd05::/64\"],"
+    static let virtual = "allow: [10.0.0.100, \"fd00::100\", 10.5.0.0/24, \"fd05::/64\"],"
 
     private static func ask(_ how: String, _ port: UInt16, _ isAnswered: Bool, _ hosts: [String]) -> [Town.Question] {
         hosts.map { Town.Question(from: "c", how: how, to: $0, port: port, isAnswered: isAnswered) }
     }
 
     /// Gives guests addresses that the agent gives nobody: the VMs do that themselves.
-    private static func give(_ town: Town, _ name: String, _ addresses: [String]) async throws {
+    static func give(_ town: Town, _ name: String, _ addresses: [String]) async throws {
         let guest = try #require(town.guests[name])
         for address in addresses {
             let words = ["ip", "address", "replace", address, "dev", "eth0"]
@@ -86,6 +86,16 @@ struct AllowanceTests {
             town.expect(try await town.apply(Self.manifest()))
             try await web.run("ip", "route", "replace", "10.6.0.0/24", "dev", "eth0")
             try await web.run("ip", "-6", "route", "replace", "fd06::/64", "dev", "eth0")
+            // Nobody has to ask for neighbours: who asked in vain asks again after a while only.
+            for (guest, host, far) in [
+                (client, ["10.0.0.1", "fd00::1"], "w/net0"),
+                (web, sources.flatMap { [$0.0, $0.1] }, "c/net0"),
+            ] {
+                let mac = "\(MACAddress.derived(from: far))"
+                for address in host {
+                    try await guest.run("ip", "neigh", "replace", address, "lladdr", mac, "dev", "eth0")
+                }
+            }
             let hosts = ["10.0.0.1", "fd00::1"]
             for ((v4, v6), allow) in zip(sources, allowed) {
                 try await Self.give(town, "c", ["\(v4)/32", "\(v6)/128"])

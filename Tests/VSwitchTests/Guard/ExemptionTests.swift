@@ -73,7 +73,7 @@ struct ExemptionTests {
     }
 
     /// A frame that one guard refuses and no other, or that none lets pass.
-    private static func offences(_ own: MACAddress, _ other: MACAddress) -> [(word: Guard?, name: String, [UInt8])] {
+    static func offences(_ own: MACAddress, _ other: MACAddress) -> [(word: Guard?, name: String, [UInt8])] {
         let link = "\(IPv6Address.linkLocal(of: own))"
         func advertisement(_ target: String, _ mac: MACAddress) -> [UInt8] {
             Frame.neighbour(136, target: target, option: 2, mac: mac)

@@ -113,14 +113,16 @@ private struct ExpressionReader {
         guard let timeout = UInt32(exactly: milliseconds / 1000), milliseconds % 1000 == 0 else { return nil }
         let inner = inner()
         guard inner.count <= 1 else { return nil }
-        var limit: NFLimit?
-        if let only = inner.first {
-            guard case .limit(let read) = only else { return nil }
-            limit = read
+        var each: NFDynamicChange.Each?
+        switch inner.first {
+        case nil: break
+        case .limit(let limit): each = .limit(limit)
+        case .counter: each = .count
+        default: return nil
         }
         return .change(
             NFDynamicChange(
-                operation, key, in: set, data: register(NFTNL_EXPR_DYNSET_SREG_DATA), timeout: timeout, limit: limit))
+                operation, key, in: set, data: register(NFTNL_EXPR_DYNSET_SREG_DATA), timeout: timeout, each: each))
     }
 
     /// The expressions within this one.

@@ -86,7 +86,7 @@ extension NFExpression {
                 .set(NFTNL_EXPR_DYNSET_SREG_DATA, change.data?.number)
                 .set(NFTNL_EXPR_DYNSET_TIMEOUT, change.timeout.map { UInt64($0) * 1000 })
                 .set(NFTNL_EXPR_DYNSET_SET_NAME, text: change.set)
-                .add(NFTNL_EXPR_DYNSET_EXPRESSIONS, change.limit.map { .limit($0) }).made
+                .add(NFTNL_EXPR_DYNSET_EXPRESSIONS, change.each?.expression).made
         case .count(let counter):
             ExpressionWriter("objref").set(NFTNL_EXPR_OBJREF_IMM_TYPE, UInt32(NFT_OBJECT_COUNTER))
                 .set(NFTNL_EXPR_OBJREF_IMM_NAME, text: counter).made
@@ -128,6 +128,15 @@ extension NFExpression {
         case .duplicate(let device): ExpressionWriter("dup").set(NFTNL_EXPR_DUP_SREG_DEV, device.number).made
         case .forward(let device): ExpressionWriter("fwd").set(NFTNL_EXPR_FWD_SREG_DEV, device.number).made
         default: nil
+        }
+    }
+}
+
+extension NFDynamicChange.Each {
+    fileprivate var expression: NFExpression {
+        switch self {
+        case .limit(let limit): .limit(limit)
+        case .count: .counter
         }
     }
 }

@@ -87,18 +87,26 @@ public struct NFDynamicChange: Hashable, Sendable {
     public let data: NFRegister?
     /// How long the element stays, in seconds; nil for the time of the set. Linux 6.13 shows 0 where none was given.
     public let timeout: UInt32?
-    /// A limit of each element's own.
-    public let limit: NFLimit?
+    /// What each element does of its own.
+    public let each: Each?
+
+    /// What an element does with the packets that find it, or put it in.
+    public enum Each: Hashable, Sendable {
+        /// The rule goes on only while they come slower than this.
+        case limit(NFLimit)
+        /// They are counted.
+        case count
+    }
 
     public init(
         _ operation: Operation, _ key: NFRegister, in set: String, data: NFRegister? = nil, timeout: UInt32? = nil,
-        limit: NFLimit? = nil
+        each: Each? = nil
     ) {
         self.operation = operation
         self.set = set
         self.key = key
         self.data = data
         self.timeout = timeout == 0 ? nil : timeout
-        self.limit = limit
+        self.each = each
     }
 }
