@@ -63,9 +63,7 @@ extension Capability {
                 instead: "a bridge without ports", by: .bridge)
         case .bond: CapabilityFacts("bonded uplinks", "BONDING", module: "bonding", since: (2, 4))
         case .ifb:
-            CapabilityFacts(
-                "queues for what comes in", "IFB", module: "ifb", since: (2, 6),
-                instead: "limits of nftables at netdev ingress", by: .netdevIngress)
+            CapabilityFacts("caps on what NICs send", "IFB", module: "ifb", since: (2, 6))
         default: CapabilityFacts("switches", "BRIDGE", module: "bridge", since: (2, 4))
         }
     }
@@ -173,12 +171,13 @@ extension Capability {
             CapabilityFacts(
                 "classifying all of a link", "NET_CLS_MATCHALL", module: "cls_matchall", since: (4, 8),
                 instead: "classifying by bits", by: .u32)
-        case .mirred: CapabilityFacts("mirrors of NICs", "NET_ACT_MIRRED", module: "act_mirred", since: (2, 6))
+        case .mirred:
+            CapabilityFacts("packets sent on to other links", "NET_ACT_MIRRED", module: "act_mirred", since: (2, 6))
         case .police:
             CapabilityFacts(
                 "caps by policing", "NET_ACT_POLICE", module: "act_police", since: (2, 6),
-                instead: "limits of nftables at netdev ingress", by: .netdevIngress)
-        default: CapabilityFacts("capped rates", "NET_SCH_TBF", module: "sch_tbf", since: (2, 6))
+                instead: "queues behind an ifb", by: .ifb)
+        default: CapabilityFacts("caps on NICs", "NET_SCH_TBF", module: "sch_tbf", since: (2, 6))
         }
     }
 

@@ -122,3 +122,16 @@ public struct ByteSize: Sendable, Hashable, CustomStringConvertible {
         return "\(bytes)B"
     }
 }
+
+/// A rate in bits per second as the manifest writes it: the largest SI unit that divides it.
+public struct BitRate: Sendable, Hashable, CustomStringConvertible {
+    public let bits: UInt64
+
+    public init(_ bits: UInt64) { self.bits = bits }
+
+    public var description: String {
+        let units: [(String, UInt64)] = [("Gbit", 1_000_000_000), ("Mbit", 1_000_000), ("kbit", 1_000)]
+        for (unit, factor) in units where bits >= factor && bits % factor == 0 { return "\(bits / factor)\(unit)" }
+        return "\(bits)bit"
+    }
+}

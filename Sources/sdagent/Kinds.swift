@@ -50,6 +50,7 @@ extension Kinds {
                 RoutedKind(ledger),
                 GuardKind(links: links, ledger),
                 NICKind(links: links),
+                RateKind(links: links),
                 NATKind(ledger),
                 RouterKind(in: location, filters),
                 TargetKind(storage?.server),

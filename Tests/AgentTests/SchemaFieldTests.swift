@@ -33,6 +33,8 @@ struct SchemaFieldTests {
         ("credential", "targets: { iqn.2026-11.org.example:a: { portals: [], access: { chap: { § } } } }"),
         ("vm", "vms: { a: { § } }"),
         ("nic", "vms: { a: { nics: [ { § } ] } }"),
+        ("rate", "vms: { a: { nics: [ { switch: b, rate: { § } } ] } }"),
+        ("cap", "vms: { a: { nics: [ { switch: b, rate: { ingress: { § } } } ] } }"),
     ]
 
     private func schema() throws -> [String: Any] {

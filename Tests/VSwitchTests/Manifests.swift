@@ -31,8 +31,7 @@ enum Manifests {
             kinds: [
                 SwitchKind(links: links), UplinkKind(links: links), OverlayKind(links: links),
                 VLANPortKind(links: links), GroupKind(NFLedger(tenure: .passing)), AddressSetKind(),
-                GuardKind(links: links),
-                NICKind(links: links),
+                GuardKind(links: links), NICKind(links: links), RateKind(links: links),
             ])
         let diagnostics = Diagnostics()
         let desired = loader.load([Source(file: "node.yaml", directory: "/", text: text)], diagnostics)

@@ -14,7 +14,7 @@ struct Node {
         let links = LinkListing(in: .namespace(space.name))
         reconciler = Reconciler(kinds: [
             SwitchKind(links: links), UplinkKind(links: links), OverlayKind(links: links),
-            VLANPortKind(links: links), NICKind(links: links),
+            VLANPortKind(links: links), NICKind(links: links), RateKind(links: links),
         ])
     }
 
@@ -63,4 +63,8 @@ extension Desired {
     mutating func add(_ spec: SwitchSpec) { add(SwitchKind.self, spec.name, spec) }
 
     mutating func add(_ spec: NICSpec) { add(NICKind.self, spec.resourceName, spec) }
+
+    mutating func add(_ spec: RateSpec, for nic: NICSpec) {
+        add(RateKind.self, nic.resourceName, spec, references: [Reference(NICKind.id(nic.resourceName))])
+    }
 }

@@ -26,6 +26,8 @@ public struct Link: Hashable, Sendable {
     public var peer: Int32?
     /// The local id of the namespace in which the other end lives.
     public var peerNamespace: Int32?
+    /// The kind of its root queueing discipline, as tc(8) prints it.
+    public var discipline: String?
     /// The link group, 0 unless set.
     public var group: UInt32 = 0
     /// How it forms IPv6 link-local addresses; nil where IPv6 is off.
@@ -67,6 +69,7 @@ public enum LinkKind: Hashable, Sendable, CustomStringConvertible {
     case vxlan
     /// A VLAN device on another link.
     case vlan
+    case ifb
     case other(String)
 
     init(_ attribute: Attribute) {
@@ -80,6 +83,8 @@ public enum LinkKind: Hashable, Sendable, CustomStringConvertible {
             self = .vxlan
         } else if attribute.isText("vlan") {
             self = .vlan
+        } else if attribute.isText("ifb") {
+            self = .ifb
         } else {
             self = .other(attribute.text)
         }
@@ -92,6 +97,7 @@ public enum LinkKind: Hashable, Sendable, CustomStringConvertible {
         case .veth: "veth"
         case .vxlan: "vxlan"
         case .vlan: "vlan"
+        case .ifb: "ifb"
         case .other(let name): name
         }
     }

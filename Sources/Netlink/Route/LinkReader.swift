@@ -49,6 +49,7 @@ extension Link {
         case Int(IFLA_MASTER): master = attribute.number()
         case Int(IFLA_LINK): peer = attribute.number()
         case Int(IFLA_LINK_NETNSID): peerNamespace = attribute.number()
+        case Int(IFLA_QDISC): discipline = attribute.text
         case Int(IFLA_GROUP): group = attribute.number() ?? 0
         case Int(IFLA_LINKINFO): readInformation(attribute.nested)
         case Int(IFLA_AF_SPEC): readFamilies(attribute.nested)

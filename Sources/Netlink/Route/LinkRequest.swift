@@ -110,6 +110,18 @@ extension MessageWriter {
         }
     }
 
+    /// Makes an ifb, a link through which others send what they have received; EEXIST if the name is taken.
+    ///
+    /// A kernel that has it as a module loads it, and makes `ifb0` and `ifb1` in the node's namespace with it.
+    @discardableResult
+    public mutating func createIFB(_ name: InterfaceName) -> Int {
+        message(UInt16(RTM_NEWLINK), [.create, .exclusive], operation: "create ifb") {
+            $0.append(ifinfomsg())
+            $0.attribute(Int(IFLA_IFNAME), name.description)
+            $0.nested(Int(IFLA_LINKINFO)) { $0.attribute(Int(IFLA_INFO_KIND), "ifb") }
+        }
+    }
+
     /// Changes an existing link: all that is named in one message.
     ///
     /// The kernel applies the parts in its own order and stops at the first that fails; earlier ones stay.

@@ -13,7 +13,8 @@ public struct NetlinkMonitor: ~Copyable, Sendable {
     /// What is watched.
     public enum Subject: Sendable {
         /// Links, IPv4 and IPv6 addresses and routes, what interfaces forward; neighbours and forwarding entries that
-        /// somebody has set. Not those that the kernel has learned: they change with the traffic.
+        /// somebody has set. Not those that the kernel has learned: they change with the traffic. Queueing disciplines
+        /// and filters.
         case routing
         /// nftables: tables, chains, rules, sets.
         case nftables
@@ -93,7 +94,7 @@ extension NetlinkMonitor.Subject {
         case .routing:
             [
                 RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE,
-                RTNLGRP_NEIGH, RTNLGRP_IPV4_NETCONF, RTNLGRP_IPV6_NETCONF,
+                RTNLGRP_NEIGH, RTNLGRP_IPV4_NETCONF, RTNLGRP_IPV6_NETCONF, RTNLGRP_TC,
             ].map { CInt($0.rawValue) }
         case .nftables:
             [CInt(NFNLGRP_NFTABLES.rawValue)]

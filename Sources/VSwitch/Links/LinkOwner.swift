@@ -2,10 +2,12 @@ internal import Netlink
 internal import Reconcile
 
 extension Link {
-    /// The switch, overlay, VLAN of an uplink or NIC that the link is, by its mark; nil for a link of somebody else's.
+    /// The switch, overlay, VLAN of an uplink, NIC or rate that the link is for, by its mark; nil for a link of somebody
+    /// else's.
     var owner: ResourceID? {
         SwitchKind.owner(of: self).map(SwitchKind.id) ?? OverlayKind.owner(of: self).map(OverlayKind.id)
             ?? VLANPortKind.owner(of: self).map(VLANPortKind.id) ?? NICKind.owner(of: self).map(NICKind.id)
+            ?? RateKind.owner(of: self).map(RateKind.id)
     }
 
     /// What a resource is told that is to have the name of this link; nil where the link is not ours.

@@ -8,6 +8,8 @@ struct StepBatch {
         case nothing
         /// What is to go is gone already.
         case missing
+        /// What is to come is there already.
+        case existing
         /// The kernel was built without the thing, and does well without it.
         case unsupported
 
@@ -15,6 +17,7 @@ struct StepBatch {
             switch self {
             case .nothing: false
             case .missing: error.isMissing
+            case .existing: error.isExisting
             case .unsupported: error.errno == .notSupported
             }
         }

@@ -26,6 +26,10 @@ extension NICKind {
             for (name, spec) in desired.specs(of: VLANPortKind.self).sorted(by: { $0.key < $1.key }) {
                 claims.claim(.interface(spec.interface), by: VLANPortKind.id(name), desired)
             }
+            for (name, spec) in desired.specs(of: RateKind.self).sorted(by: { $0.key < $1.key })
+            where spec.egress != nil {
+                claims.claim(.interface(spec.ifb), by: RateKind.id(name), desired)
+            }
             for (name, unresolved) in desired.specs(of: NICKind.self).sorted(by: { $0.key < $1.key }) {
                 let id = NICKind.id(name)
                 var spec = unresolved

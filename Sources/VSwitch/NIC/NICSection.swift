@@ -5,7 +5,7 @@ public import Reconcile
 extension NICKind {
     /// Reads the field `nics` of one VM. The section `vms` has other fields too, which others read.
     ///
-    /// - Returns: the NICs that were put into `desired`, in the order of the manifest.
+    /// - Returns: the NICs that were put into `desired`, in the order of the manifest, and their rates.
     public static func readNICs(
         of machine: String, _ fields: inout Fields, into desired: inout Desired
     ) -> [ResourceID] {
@@ -20,7 +20,9 @@ extension NICKind {
             desired.add(
                 NICKind.self, nic.spec.resourceName, nic.spec, references: [target] + nic.groups, at: nic.position)
         }
-        return found.map { NICKind.id($0.spec.resourceName) }
+        return found.flatMap { nic in
+            [NICKind.id(nic.spec.resourceName)] + (nic.rate.map { [nic.spec.add($0, into: &desired)] } ?? [])
+        }
     }
 }
 
@@ -31,6 +33,7 @@ private struct NICReader {
         let position: Position
         let switchPosition: Position
         let groups: [Reference]
+        let rate: RateRequest?
     }
 
     let machine: String
@@ -58,6 +61,7 @@ private struct NICReader {
         let port = PortSettings(reading: &fields)
         let vlans = readVLANs(&fields, port)
         let exemption = Exemption(reading: &fields, isBound: fields.has("address"), port)
+        let rate = RateRequest(reading: &fields)
         fields.finish()
         guard let name, let network, let attachment else { return nil }
         var spec = NICSpec(
@@ -68,7 +72,8 @@ private struct NICReader {
         spec.vlans = vlans
         spec.allow = exemption.allow
         spec.unguarded = exemption.unguarded
-        return Found(spec: spec, position: item.position, switchPosition: network.position, groups: groups)
+        return Found(
+            spec: spec, position: item.position, switchPosition: network.position, groups: groups, rate: rate)
     }
 
     /// Sorted, so that NICs with the same groups have the same policy.

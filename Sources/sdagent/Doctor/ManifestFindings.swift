@@ -17,6 +17,8 @@ enum ManifestFindings {
         let nics = desired.specs(of: NICKind.self)
         let taps = nics.filter { if case .tap = $0.value.attachment { true } else { false } }.map(\.key)
         let pairs = nics.filter { if case .namespace = $0.value.attachment { true } else { false } }.map(\.key)
+        let rates = desired.specs(of: RateKind.self)
+        let sending = rates.filter { $0.value.egress != nil }.keys.map { RateKind.id($0) }
         let routers = desired.specs(of: RouterKind.self)
         let overlays = desired.specs(of: OverlayKind.self)
         let divided = desired.specs(of: SwitchKind.self).filter { $0.value.vlans != nil }
@@ -28,6 +30,11 @@ enum ManifestFindings {
             (.neighbourSuppression, overlays.filter(\.value.isSuppressing).keys.map { OverlayKind.id($0) }),
             (.tap, taps.map { NICKind.id($0) }),
             (.veth, pairs.map { NICKind.id($0) }),
+            (.tbf, rates.keys.map { RateKind.id($0) }),
+            (.ifb, sending),
+            (.clsact, sending),
+            (.u32, sending),
+            (.mirred, sending),
             (.nftablesBridge, nics.keys.map { NICKind.id($0) }),
             (.policyRouting, routers.filter { !$0.value.routes.isEmpty }.keys.map { RouterKind.id($0) }),
             (.nftablesInet, translating(routers)),
