@@ -159,6 +159,7 @@ extension NICSpec {
         }
         if allow != Allowance() { fields.append(FieldChange("allow", to: allow.words)) }
         if !unguarded.isEmpty { fields.append(FieldChange("unguarded", to: unguarded.words)) }
+        if let codePoint { fields.append(FieldChange("dscp", to: "\(codePoint)")) }
         fields += port.summary
         switch attachment {
         case .tap(let owner?): fields.append(FieldChange("owner", to: "\(owner)"))

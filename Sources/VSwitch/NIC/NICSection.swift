@@ -62,6 +62,8 @@ private struct NICReader {
         let vlans = readVLANs(&fields, port)
         let exemption = Exemption(reading: &fields, isBound: fields.has("address"), port)
         let rate = RateRequest(reading: &fields)
+        let codePoint = fields.value(
+            "dscp", CodePoint.self, expecting: "a code point: cs0 to cs7, af11 to af43, ef, va, le, or 0 to 63")
         fields.finish()
         guard let name, let network, let attachment else { return nil }
         var spec = NICSpec(
@@ -72,6 +74,7 @@ private struct NICReader {
         spec.vlans = vlans
         spec.allow = exemption.allow
         spec.unguarded = exemption.unguarded
+        spec.codePoint = codePoint
         return Found(
             spec: spec, position: item.position, switchPosition: network.position, groups: groups, rate: rate)
     }

@@ -67,6 +67,8 @@ public struct NICSpec: Hashable, Sendable {
     public var mtu: UInt32?
     /// A tap, or a namespace.
     public var attachment: Attachment
+    /// The code point of what it sends; nil if that is left as it comes.
+    public var codePoint: CodePoint?
     /// How the switch treats its port.
     public var port = PortSettings()
     /// The VLANs that the manifest names for it; nil for none, which is VLAN 1 where others name some.

@@ -1,0 +1,51 @@
+internal import Netlink
+internal import Rules
+
+/// The bridge-family table that writes code points into what NICs send.
+///
+///     marks    interface -> chain    the NICs that have a code point
+///
+/// A chain for each code point in use: a NIC is one element. A packet's congestion bits (RFC 3168) stay as they are.
+enum MarkingTable {
+    static let family = NFTable.Family.bridge
+    static let name = "sdagent-marking"
+    /// The ownership mark.
+    static let comment = "sdagent marking"
+
+    /// - Returns: nil where no NIC has a code point.
+    static func compile(_ nics: some Collection<NICSpec>) -> NFTable? {
+        var marks = NFSet("marks", key: [.interfaceName], target: .verdict)
+        var points: Set<CodePoint> = []
+        for nic in nics {
+            guard let point = nic.codePoint else { continue }
+            points.insert(point)
+            marks.elements[NFKey(.interface(nic.interface))] = .verdict(.jump(chain(of: point)))
+        }
+        guard !points.isEmpty else { return nil }
+        // Behind the guard (-300), before all that looks at a packet to decide where it goes.
+        let entry = NFChain(
+            "marking", hook: NFChain.Hook(.filter, .prerouting, priority: -250),
+            rules: [NFRule([.meta(.inputInterface, into: 0), .verdictMap(0, set: marks.name)])])
+        let chains = points.sorted { $0.number < $1.number }.map { NFChain(chain(of: $0), rules: rules($0.number)) }
+        return NFTable(family: family, name: name, comment: comment, sets: [marks], chains: [entry] + chains)
+    }
+
+    private static func chain(of point: CodePoint) -> String { "dscp-\(point)" }
+
+    /// The upper six bits of the second byte of IPv4 (RFC 791), whose checksum is at byte 10; of IPv6 (RFC 8200) the
+    /// lower four of the first and the upper two of the second.
+    private static func rules(_ number: UInt8) -> [NFRule] {
+        [
+            rule(0x0800, [0, number << 2], of: [0, 0xfc], checksum: 10),
+            rule(0x86dd, [number >> 2, number << 6], of: [0x0f, 0xc0], checksum: nil),
+        ]
+    }
+
+    private static func rule(_ etherType: UInt16, _ bits: [UInt8], of mask: [UInt8], checksum: UInt32?) -> NFRule {
+        NFRule(
+            HeaderField.etherType.equals(etherType) + [
+                .payload(.network, offset: 0, length: 2, into: 0), .setBits(0, bits, of: mask),
+                .setPayload(.network, offset: 0, length: 2, from: 0, checksum: checksum),
+            ])
+    }
+}
