@@ -33,6 +33,7 @@ struct SchemaFieldTests {
         ("credential", "targets: { iqn.2026-11.org.example:a: { portals: [], access: { chap: { § } } } }"),
         ("vm", "vms: { a: { § } }"),
         ("nic", "vms: { a: { nics: [ { § } ] } }"),
+        ("uplink", "switches: { a: { uplinks: [ { § } ] } }"),
         ("rate", "vms: { a: { nics: [ { switch: b, rate: { § } } ] } }"),
         ("cap", "vms: { a: { nics: [ { switch: b, rate: { ingress: { § } } } ] } }"),
     ]

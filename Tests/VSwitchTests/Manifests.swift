@@ -26,12 +26,13 @@ enum Manifests {
             sections: [SwitchKind.section, AddressSetKind.section, GroupKind.section, machines],
             derivations: [
                 VLANs.derivation(capabilities: capabilities), OverlayKind.resolution { _ in subnets },
-                NICKind.resolution { _ in subnets }, GuardKind.derivation, MarkingKind.derivation,
+                NICKind.resolution { _ in subnets }, GuardKind.derivation, ShareKind.derivation,
+                MarkingKind.derivation,
             ],
             kinds: [
                 SwitchKind(links: links), UplinkKind(links: links), OverlayKind(links: links),
                 VLANPortKind(links: links), GroupKind(NFLedger(tenure: .passing)), AddressSetKind(),
-                GuardKind(links: links), NICKind(links: links), RateKind(links: links),
+                GuardKind(links: links), NICKind(links: links), RateKind(links: links), ShareKind(links: links),
                 MarkingKind(NFLedger(tenure: .passing)),
             ])
         let diagnostics = Diagnostics()

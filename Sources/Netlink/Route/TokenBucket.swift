@@ -64,12 +64,7 @@ extension MessageWriter {
             $0.appendDiscipline(of: link, parent: UInt32(TC_H_ROOT), major: major)
             $0.attribute(Int(TCA_KIND), TokenBucket.kind)
             $0.nested(Int(TCA_OPTIONS)) { $0.write(bucket) }
-            $0.nested(Int(TCA_STAB)) {
-                var size = tc_sizespec()
-                size.overhead = overhead
-                size.linklayer = TC_LINKLAYER_ETHERNET.rawValue
-                $0.attribute(Int(TCA_STAB_BASE), structure: size)
-            }
+            $0.appendSize(overhead: overhead)
         }
     }
 }

@@ -1,9 +1,12 @@
 internal import Netlink
 internal import Rules
 
-/// The bridge-family table that writes code points into what NICs send.
+/// The bridge-family table that writes code points into what NICs send, and puts what leaves by an uplink into the
+/// class of its NIC.
 ///
-///     marks    interface -> chain    the NICs that have a code point
+///     marks      interface -> chain    the NICs that have a code point
+///     classes    interface -> class    the NICs that have a guarantee
+///     shared     interface             the uplinks whose rate is shared out
 ///
 /// A chain for each code point in use: a NIC is one element. A packet's congestion bits (RFC 3168) stay as they are.
 enum MarkingTable {
@@ -12,8 +15,17 @@ enum MarkingTable {
     /// The ownership mark.
     static let comment = "sdagent marking"
 
-    /// - Returns: nil where no NIC has a code point.
-    static func compile(_ nics: some Collection<NICSpec>) -> NFTable? {
+    /// - Parameters:
+    ///   - shares: how the rates of uplinks are shared out.
+    /// - Returns: nil where no NIC has a code point or a guarantee.
+    static func compile(_ nics: some Collection<NICSpec>, _ shares: some Collection<ShareSpec>) -> NFTable? {
+        let parts = [marking(nics), classing(shares)].compactMap(\.self)
+        guard !parts.isEmpty else { return nil }
+        return NFTable(
+            family: family, name: name, comment: comment, sets: parts.flatMap(\.sets), chains: parts.flatMap(\.chains))
+    }
+
+    private static func marking(_ nics: some Collection<NICSpec>) -> (sets: [NFSet], chains: [NFChain])? {
         var marks = NFSet("marks", key: [.interfaceName], target: .verdict)
         var points: Set<CodePoint> = []
         for nic in nics {
@@ -27,7 +39,31 @@ enum MarkingTable {
             "marking", hook: NFChain.Hook(.filter, .prerouting, priority: -250),
             rules: [NFRule([.meta(.inputInterface, into: 0), .verdictMap(0, set: marks.name)])])
         let chains = points.sorted { $0.number < $1.number }.map { NFChain(chain(of: $0), rules: rules($0.number)) }
-        return NFTable(family: family, name: name, comment: comment, sets: [marks], chains: [entry] + chains)
+        return ([marks], [entry] + chains)
+    }
+
+    /// What a router sends on comes from the node, not from a port, and has the class of all others.
+    private static func classing(_ shares: some Collection<ShareSpec>) -> (sets: [NFSet], chains: [NFChain])? {
+        var classes = NFSet("classes", key: [.interfaceName], target: .value([.trafficClass]))
+        var shared = NFSet("shared", key: [.interfaceName])
+        for share in shares where !share.guarantees.isEmpty {
+            shared.insert(NFKey(.interface(share.interface)))
+            for guarantee in share.guarantees {
+                let number = UInt32(RateMark.major) << 16 | UInt32(guarantee.minor)
+                classes.elements[NFKey(.interface(guarantee.interface))] = .value(NFKey(.mark(number)))
+            }
+        }
+        guard !classes.elements.isEmpty else { return nil }
+        let chain = NFChain(
+            "classing", hook: NFChain.Hook(.filter, .forward, priority: 100),
+            rules: [
+                NFRule(
+                    Match.leaves(bySet: shared.name) + [
+                        .meta(.inputInterface, into: 0), .map(0, set: classes.name, into: 0),
+                        .setMeta(.priority, from: 0),
+                    ])
+            ])
+        return ([classes, shared], [chain])
     }
 
     private static func chain(of point: CodePoint) -> String { "dscp-\(point)" }

@@ -21,7 +21,8 @@ extension NICKind {
                 NICKind.self, nic.spec.resourceName, nic.spec, references: [target] + nic.groups, at: nic.position)
         }
         return found.flatMap { nic in
-            [NICKind.id(nic.spec.resourceName)] + (nic.rate.map { [nic.spec.add($0, into: &desired)] } ?? [])
+            [NICKind.id(nic.spec.resourceName), nic.rate.flatMap { nic.spec.add($0, into: &desired) }].compactMap(
+                \.self)
         }
     }
 }
@@ -75,6 +76,7 @@ private struct NICReader {
         spec.allow = exemption.allow
         spec.unguarded = exemption.unguarded
         spec.codePoint = codePoint
+        spec.guarantee = rate?.guarantee
         return Found(
             spec: spec, position: item.position, switchPosition: network.position, groups: groups, rate: rate)
     }

@@ -69,6 +69,8 @@ public struct NICSpec: Hashable, Sendable {
     public var attachment: Attachment
     /// The code point of what it sends; nil if that is left as it comes.
     public var codePoint: CodePoint?
+    /// What it is sure of where it leaves by an uplink, in bits a second.
+    public var guarantee: UInt64?
     /// How the switch treats its port.
     public var port = PortSettings()
     /// The VLANs that the manifest names for it; nil for none, which is VLAN 1 where others name some.

@@ -7,6 +7,8 @@ struct RateRequest {
     let position: Position
     let ingress: RateCap?
     let egress: RateCap?
+    /// What the NIC is sure of on its switch's uplinks, in bits a second.
+    let guarantee: UInt64?
 
     /// Nil where the NIC has none, or a mistake that has been reported.
     init?(reading fields: inout Fields) {
@@ -21,8 +23,16 @@ struct RateRequest {
         var rate = Fields(node, of: "'rate' of \(fields.subject)", fields.diagnostics)
         ingress = Self.readCap("ingress", &rate)
         egress = Self.readCap("egress", &rate)
+        let what = "'guarantee' of \(rate.subject)"
+        let place = rate.node("guarantee")
+        guarantee = place.flatMap { RateCap.readRate($0, what, fields.diagnostics) }
         rate.finish()
-        if ingress == nil, egress == nil { return nil }
+        if let place, let guarantee, let cap = egress?.rate, guarantee > cap {
+            fields.diagnostics.report(
+                at: place, "\(what) is above its cap",
+                hint: "it would never be reached; raise 'egress', or lower 'guarantee'")
+        }
+        if ingress == nil, egress == nil, guarantee == nil { return nil }
     }
 
     /// `100Mbit`, or `{ cap: 100Mbit, burst: 1MiB }`.
@@ -30,19 +40,22 @@ struct RateRequest {
         guard let node = fields.node(key) else { return nil }
         let what = "'\(key)' of \(fields.subject)"
         guard case .mapping = node.content else {
-            return readRate(node, what, fields.diagnostics).map { RateCap(rate: $0) }
+            return RateCap.readRate(node, what, fields.diagnostics).map { RateCap(rate: $0) }
         }
         var cap = Fields(node, of: what, fields.diagnostics)
         let place = cap.node("cap", required: true)
-        let rate = place.flatMap { readRate($0, "'cap' of \(what)", fields.diagnostics) }
+        let rate = place.flatMap { RateCap.readRate($0, "'cap' of \(what)", fields.diagnostics) }
         // Without a rate any size will do: the mistake has been told.
         let smallest = UInt64(rate.map(RateCap.smallestBurst) ?? 1)
         let burst = cap.bytes("burst", in: smallest...max(smallest, UInt64(rate.map(RateCap.largestBurst) ?? .max)))
         cap.finish()
         return rate.map { RateCap(rate: $0, burst: burst.map { UInt32(clamping: $0) }) }
     }
+}
 
-    private static func readRate(_ node: Node, _ what: String, _ diagnostics: Diagnostics) -> UInt64? {
+extension RateCap {
+    /// A rate that can be held, in bits a second; nil after a mistake.
+    static func readRate(_ node: Node, _ what: String, _ diagnostics: Diagnostics) -> UInt64? {
         guard let rate = node.rate(as: what, diagnostics) else { return nil }
         if RateCap.range.contains(rate) { return rate }
         let (least, most) = (BitRate(RateCap.range.lowerBound), BitRate(RateCap.range.upperBound))
@@ -52,8 +65,9 @@ struct RateRequest {
 }
 
 extension NICSpec {
-    /// Puts the rates of this NIC into the desired set.
-    func add(_ request: RateRequest, into desired: inout Desired) -> ResourceID {
+    /// Puts the caps of this NIC, if it has any, into the desired set.
+    func add(_ request: RateRequest, into desired: inout Desired) -> ResourceID? {
+        guard request.ingress != nil || request.egress != nil else { return nil }
         let isTap = if case .tap = attachment { true } else { false }
         let spec = RateSpec(interface: interface, isTap: isTap, ingress: request.ingress, egress: request.egress)
         let nic = Reference(NICKind.id(resourceName), at: request.position)

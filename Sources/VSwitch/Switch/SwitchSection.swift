@@ -13,9 +13,7 @@ extension SwitchKind {
         let overlay = place.flatMap { OverlayReader.read($0, of: entry.name, mtu: mtu, diagnostics) }
         var positions: [Position] = []
         let uplinks = fields.list("uplinks") { item, diagnostics in
-            let expecting = "an interface name of at most \(InterfaceName.maximumLength) bytes"
-            let what = "'uplinks' of switch '\(entry.name)'"
-            let uplink = item.value(InterfaceName.self, as: what, expecting: expecting, diagnostics)
+            let uplink = UplinkSpec(reading: item, of: entry.name, diagnostics)
             if uplink != nil { positions.append(item.position) }
             return uplink
         }
@@ -23,19 +21,20 @@ extension SwitchKind {
         fields.finish()
 
         var spec = SwitchSpec(
-            name: entry.name, mtu: mtu ?? overlay?.mtu ?? 1500, uplinks: uplinks, local: overlay?.local)
+            name: entry.name, mtu: mtu ?? overlay?.mtu ?? 1500, uplinks: uplinks.map(\.interface), local: overlay?.local
+        )
         spec.settings = settings
         desired.add(SwitchKind.self, entry.name, spec, at: entry.entry.keyPosition)
         if let place, let overlay {
             let target = Reference(SwitchKind.id(entry.name), at: place.position)
             desired.add(OverlayKind.self, entry.name, overlay, references: [target], at: place.position)
         }
-        for (uplink, position) in zip(uplinks, positions) {
-            let spec = UplinkSpec(interface: uplink, switchName: entry.name)
+        for (spec, position) in zip(uplinks, positions) {
             if let first = desired.specs(of: UplinkKind.self)[spec.resourceName] {
                 diagnostics.report(
-                    at: position, width: uplink.description.count,
-                    "\(uplink) is borrowed twice", hint: "by switch '\(first.switchName)' already; name it once")
+                    at: position, width: spec.interface.description.count,
+                    "\(spec.interface) is borrowed twice", hint: "by switch '\(first.switchName)' already; name it once"
+                )
             }
             let target = Reference(SwitchKind.id(entry.name), at: position)
             desired.add(UplinkKind.self, spec.resourceName, spec, references: [target], at: position)

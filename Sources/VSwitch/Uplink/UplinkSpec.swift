@@ -8,11 +8,14 @@ public struct UplinkSpec: Hashable, Sendable {
     public let switchName: String
     /// The VLANs that it carries, where its switch filters; nil where it does not.
     public var vlans: PortVLANs?
+    /// The most that leaves by it, in bits a second; nil where nobody shares it out.
+    public let rate: UInt64?
 
     /// A port borrowed by a switch.
-    public init(interface: InterfaceName, switchName: String) {
+    public init(interface: InterfaceName, switchName: String, rate: UInt64? = nil) {
         self.interface = interface
         self.switchName = switchName
+        self.rate = rate
     }
 
     /// The resource's name is the port's: a port has one borrower.

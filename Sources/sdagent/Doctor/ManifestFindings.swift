@@ -31,6 +31,7 @@ enum ManifestFindings {
             (.tap, taps.map { NICKind.id($0) }),
             (.veth, pairs.map { NICKind.id($0) }),
             (.tbf, rates.keys.map { RateKind.id($0) }),
+            (.htb, desired.specs(of: ShareKind.self).keys.map { ShareKind.id($0) }),
             (.ifb, sending),
             (.clsact, sending),
             (.u32, sending),
