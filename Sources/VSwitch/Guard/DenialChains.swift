@@ -5,8 +5,8 @@ internal import Rules
 ///
 ///     denied-…    interface    with a counter: what was refused of this port for the reason
 ///
-/// Packets put the elements in, at the first refusal, and a day after the last one they go. So a port of which nothing is
-/// refused costs nothing; and a table is compared without them.
+/// Packets put the elements in, at the first refusal, and a day after the last one they go. So a port of which nothing
+/// is refused costs nothing; and a table is compared without them.
 enum DenialChains {
     static func set(_ reason: DenialReason) -> String { "denied-\(reason.word)" }
 
