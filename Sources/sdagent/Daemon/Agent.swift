@@ -51,7 +51,7 @@ actor Agent {
     @discardableResult
     func reload() -> Bool {
         do throws(ManifestMistakes) {
-            take(try paths.load(kinds))
+            if take(try paths.load(kinds)) { keepHistory() }
             return true
         } catch {
             // The same mistakes again are no news.
@@ -71,16 +71,24 @@ actor Agent {
         return true
     }
 
-    private func take(_ loaded: LoadedManifest) {
-        if let manifest, fault == nil, ManifestRequest(manifest.sources) == ManifestRequest(loaded.sources) { return }
+    /// - Returns: whether it is another than before.
+    private func take(_ loaded: LoadedManifest) -> Bool {
+        if let manifest, fault == nil, ManifestRequest(manifest.sources) == ManifestRequest(loaded.sources) {
+            return false
+        }
         manifest = loaded
         since = .now
         fault = nil
         wasWell = false
         generation += 1
         journal.taken(loaded, resources: loaded.counts(kinds).map(\.count).reduce(0, +))
+        return true
+    }
+
+    private func keepHistory() {
+        guard let manifest else { return }
         do {
-            try ManifestHistory(state).add(ManifestRequest(loaded.sources))
+            try ManifestHistory(state).add(ManifestRequest(manifest.sources))
         } catch {
             // The node is more important than its history.
             journal.unkept(error)
@@ -101,8 +109,11 @@ actor Agent {
     func apply(_ request: ManifestRequest) async throws -> ApplyDocument {
         let loaded = try LoadedManifest.load(request.sources, kinds)
         return try await inTurn {
+            var isNew = false
+            // The node first: what is kept of it is written and synced while nobody waits for his rules.
+            defer { if isNew { keepHistory() } }
             let report = try await converge { [loaded] agent in
-                agent.take(loaded)
+                isNew = agent.take(loaded)
                 return loaded.desired
             }
             return ApplyDocument(report, note: note(on: request))
