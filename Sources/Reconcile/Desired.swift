@@ -66,6 +66,16 @@ public struct Desired: Sendable {
         isArranged = true
     }
 
+    /// Takes from another manifest what is equal there: two that differ in little are held little more than once.
+    public mutating func share(with other: Desired, kinds: [any ResourceKind]) {
+        for kind in kinds { share(kind, other) }
+    }
+
+    private mutating func share<Kind: ResourceKind>(_ kind: Kind, _ other: Desired) {
+        guard shelves[Kind.name] != nil else { return }
+        shelves[Kind.name] = Kind.sharing(specs(of: Kind.self), with: other.specs(of: Kind.self))
+    }
+
     /// What a resource needs.
     public func references(of id: ResourceID) -> [Reference] { needs[id] ?? [] }
 

@@ -34,6 +34,10 @@ public protocol ResourceKind: Sendable {
     /// What a reader of the status is to know of a resource that is as asked: by which of several ways. Pure.
     func remark(_ spec: Spec) -> String?
 
+    /// The same specs, which take what is equal in those of another manifest from there: what shares its memory is held
+    /// once, and compared at once.
+    static func sharing(_ specs: [String: Spec], with others: [String: Spec]) -> [String: Spec]
+
     /// Makes the node so. One outcome for each step, in the order of the steps.
     ///
     /// A run holds either deletions only (from the last kind to the first) or none (from the first kind to the last).
@@ -49,6 +53,10 @@ extension ResourceKind {
     public func disruption(_ change: Change, spec: Spec?, observation: Observation?) -> [String] { [] }
 
     public func remark(_ spec: Spec) -> String? { nil }
+
+    public static func sharing(_ specs: [String: Spec], with others: [String: Spec]) -> [String: Spec] {
+        specs == others ? others : specs
+    }
 
     public static func id(_ name: String) -> ResourceID { ResourceID(Self.name, name) }
 }

@@ -64,11 +64,18 @@ extension TableKind {
         }
     }
 
+    public static func sharing(_ specs: [String: NFTable], with others: [String: NFTable]) -> [String: NFTable] {
+        var specs = specs
+        for (name, table) in specs { specs[name] = table.sharing(with: others[name]) }
+        return specs
+    }
+
     public func observe(_ desired: Desired) async throws -> [String: TableObservation] {
-        guard let sight = try owned.look() else { return [:] }
+        guard var sight = try owned.look() else { return [:] }
         let wanted = desired.specs(of: Self.self)[Self.resourceName]
         let seen = sight.isOurs ? sight.table : nil
         let adjusted = try adjusted(wanted, over: seen, desired, at: .planning)
+        if let adjusted, sight.isOurs { sight = try owned.share(adjusted, with: sight) }
         return [Self.resourceName: TableObservation(sight: sight, adjusted: adjusted)]
     }
 

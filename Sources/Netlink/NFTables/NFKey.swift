@@ -154,7 +154,8 @@ public enum NFValue: Hashable, Sendable {
 /// What a key of a set leads to.
 public enum NFData: Hashable, Sendable {
     case member
-    case value(NFKey)
+    /// Few maps lead to values: the others' elements need not have room for one.
+    indirect case value(NFKey)
     case verdict(NFVerdict)
     /// A named counter of the table.
     case counter(String)

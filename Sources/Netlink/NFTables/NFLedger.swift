@@ -73,6 +73,15 @@ extension NFLedger {
         }
     }
 
+    /// Remembers a table that was seen as this value, which is equal and shares its memory with others.
+    func share(_ sight: NFSight) throws(NFError) {
+        guard let table = sight.table else { return }
+        try withState { state throws(NFError) in
+            let id = TableName(family: table.family, name: table.name)
+            if state.generation == sight.generation, state.tables[id] != nil { state.tables[id] = .some(table) }
+        }
+    }
+
     /// The generation, for who has seen no table.
     func generation() throws(NFError) -> UInt32 {
         try withState { state throws(NFError) in try state.generationNow() }

@@ -18,7 +18,7 @@ public struct NFOwnedTable: Sendable {
 
     /// A table of that family and name as the kernel has it, ours or not.
     public struct Sight: Sendable {
-        public let table: NFTable
+        public fileprivate(set) var table: NFTable
         public let isOurs: Bool
         /// Whether it is safe from other programs.
         public let protection: NFProtection
@@ -27,7 +27,7 @@ public struct NFOwnedTable: Sendable {
         /// Whether another process owns it: what we change is refused (`NFError.held`).
         public let isHeldElsewhere: Bool
         /// For the transaction that changes it.
-        let seen: NFSight
+        fileprivate(set) var seen: NFSight
     }
 
     /// Looks; nil where there is none. Costs two short questions where nobody has committed since the last look.
@@ -38,6 +38,15 @@ public struct NFOwnedTable: Sendable {
             table: table, isOurs: table.comment.hasPrefix(mark), protection: seen.protection,
             lacksProtection: seen.lacksProtection, isHeldElsewhere: seen.sight.owner != nil && !seen.isOurs,
             seen: seen.sight)
+    }
+
+    /// The same sight, which takes from a table what is equal there; so does what is remembered of it.
+    public func share(_ table: NFTable, with sight: Sight) throws(NFError) -> Sight {
+        var sight = sight
+        sight.table = sight.table.sharing(with: table)
+        sight.seen.table = sight.table
+        try ledger.share(sight.seen)
+        return sight
     }
 
     /// How often a change is sent again after somebody committed elsewhere in the ruleset.

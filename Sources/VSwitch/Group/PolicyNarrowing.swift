@@ -51,12 +51,14 @@ struct PolicyNarrowing {
     /// Those of these NICs with groups of which that is so.
     static func among(_ nics: some Sequence<NICSpec>, from seen: NFTable?, to wanted: NFTable) -> [NICSpec] {
         var narrowing = PolicyNarrowing(from: seen, to: wanted)
+        guard narrowing.concernsAny() else { return [] }
         return nics.filter { !$0.groups.isEmpty && narrowing.concerns(NFKey(.interface($0.interface))) }
     }
 
     /// The ports that had a policy before, and get one that may allow less.
     static func ports(from seen: NFTable, to wanted: NFTable) -> [String] {
         var narrowing = PolicyNarrowing(from: seen, to: wanted)
+        guard narrowing.concernsAny() else { return [] }
         return (seen.sets[PolicyTable.dispatch(.egress)]?.elements.keys.sorted() ?? [])
             .filter { narrowing.concerns($0) }
             .map { String(decoding: $0.bytes.prefix { $0 != 0 }, as: UTF8.self) }
@@ -67,6 +69,17 @@ struct PolicyNarrowing {
         let key = NFKey(.interface(nic.interface))
         return seen?.sets[PolicyTable.dispatch(.egress)]?.elements[key] == nil
             || seen?.sets[unjudged]?.elements[key] != nil
+    }
+
+    /// Whether it may be so of any port, by what they have in common.
+    private mutating func concernsAny() -> Bool {
+        if !newlyBound.isEmpty || seen?.sets[Self.unjudged]?.elements.isEmpty == false { return true }
+        for direction in Direction.allCases {
+            let name = PolicyTable.dispatch(direction)
+            if seen?.sets[name]?.elements != wanted.sets[name]?.elements { return true }
+        }
+        for chain in wanted.chains.keys where PolicyNames.isOfPolicy(chain) && narrows(chain: chain) { return true }
+        return false
     }
 
     private mutating func concerns(_ key: NFKey) -> Bool {

@@ -83,6 +83,8 @@ enum PolicyNames {
         return "policy-\(hash)-\(direction)"
     }
 
+    static func isOfPolicy(_ chain: String) -> Bool { chain.hasPrefix("policy-") }
+
     static func members(of group: String, isIPv4: Bool) -> String { "members-\(group)-\(isIPv4 ? 4 : 6)" }
 
     static func networks(of group: String, isIPv4: Bool) -> String { "networks-\(group)-\(isIPv4 ? 4 : 6)" }

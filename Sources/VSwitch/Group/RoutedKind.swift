@@ -51,7 +51,8 @@ public struct RoutedKind: TableKind {
         steps.map { step in
             let sight = step.observation?.sight
             let draft = Draft(owned: owned, sight: sight, desired: desired) { (policy) throws(NFError) in
-                step.spec == nil ? nil : RoutedTable.compile(desired.specs(of: NICKind.self).values, policy)
+                guard step.spec != nil, !policy.isWhole else { return step.spec }
+                return RoutedTable.compile(desired.specs(of: NICKind.self).values, policy)
             }
             do throws(NFError) {
                 try draft.contained { (policy) throws(NFError) in

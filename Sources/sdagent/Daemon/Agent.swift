@@ -51,7 +51,7 @@ actor Agent {
     @discardableResult
     func reload() -> Bool {
         do throws(ManifestMistakes) {
-            if take(try paths.load(kinds)) { keepHistory() }
+            if take(try paths.load(kinds).sharing(with: manifest, kinds)) { keepHistory() }
             return true
         } catch {
             // The same mistakes again are no news.
@@ -107,7 +107,7 @@ actor Agent {
 
     /// Makes this manifest the desired state, and the node so.
     func apply(_ request: ManifestRequest) async throws -> ApplyDocument {
-        let loaded = try LoadedManifest.load(request.sources, kinds)
+        let loaded = try LoadedManifest.load(request.sources, kinds).sharing(with: manifest, kinds)
         return try await inTurn {
             var isNew = false
             // The node first: what is kept of it is written and synced while nobody waits for his rules.

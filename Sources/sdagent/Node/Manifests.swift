@@ -50,6 +50,14 @@ extension LoadedManifest {
         return LoadedManifest(sources: sources, desired: desired)
     }
 
+    /// The same, which takes from another one what is equal there.
+    func sharing(with other: LoadedManifest?, _ kinds: Kinds) -> LoadedManifest {
+        guard let other else { return self }
+        var desired = desired
+        desired.share(with: other.desired, kinds: kinds.all)
+        return LoadedManifest(sources: sources, desired: desired)
+    }
+
     /// How many resources of each kind it names, in the order of kinds; derived ones do not count.
     func counts(_ kinds: Kinds) -> [ValidationDocument.Count] {
         kinds.all.map { Self.count($0, desired) }.filter { $0.count > 0 }

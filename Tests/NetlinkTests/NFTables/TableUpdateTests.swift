@@ -44,6 +44,19 @@ struct TableUpdateTests {
             counters: Set(policies.keys.map { "deny-\($0)" }))
     }
 
+    @Test func `a table that takes what is equal from another one is the same value`() {
+        let one = Self.sample(["a": [53], "b": [80, 81]], ports: ["p0": "a", "p1": "b"])
+        let others = [
+            one, Self.sample(["a": [53]], ports: ["p0": "a"]), Self.sample(["b": [80]], ports: ["p0": "b", "p1": "b"]),
+            NFTable(family: .inet, name: "sample"),
+        ]
+        for other in others {
+            #expect(one.sharing(with: other) == one)
+            #expect(other.sharing(with: one) == other)
+        }
+        #expect(one.sharing(with: nil) == one)
+    }
+
     @Test func `each kind of change is the smallest, and what it does not name keeps counting`() async throws {
         let one = Self.sample(["a": [53], "b": [80, 81]], ports: ["p0": "a", "p1": "b"])
         try await TestNamespace.with { namespace in
