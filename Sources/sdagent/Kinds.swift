@@ -13,6 +13,8 @@ struct Kinds: Sendable {
     let sections: [Section]
     /// In the order in which they run.
     let derivations: [Derivation]
+    /// Has the next look take for granted what the kernel has told no change of: another look follows.
+    var hasten: @Sendable () -> Void = {}
 
     var loader: DesiredLoader { DesiredLoader(sections: sections, derivations: derivations, kinds: all) }
 }
@@ -88,7 +90,7 @@ extension Kinds {
                 RouterKind.resolution(bridges: bridgeAddresses),
                 NATKind.derivation,
                 VMKind.derivation,
-            ])
+            ], hasten: { links.hasten() })
     }
 }
 

@@ -7,11 +7,21 @@ internal import Synchronization
 public final class LinkListing: Sendable {
     /// The namespace whose links are meant.
     public let location: NetworkLocation
-    private let kept = Mutex<Kept?>(nil)
+    private let state = Mutex(State())
 
-    private struct Kept {
+    fileprivate struct State: ~Copyable {
+        var kept: Kept?
+        /// Tells of changes since the listing that is kept was begun; nil before anybody asked for it.
+        var monitor: NetlinkMonitor?
+        /// The next look may take the listing that is kept.
+        var isHasty = false
+    }
+
+    fileprivate struct Kept {
         let links: [Link]
-        let time: ContinuousClock.Instant
+        let listed: ContinuousClock.Instant
+        /// When the look began that it serves.
+        var taken: ContinuousClock.Instant
     }
 
     /// A listing may serve the next kind of the same look, not the next look.
@@ -20,20 +30,24 @@ public final class LinkListing: Sendable {
     /// Nothing is listed yet.
     public init(in location: NetworkLocation = .own) { self.location = location }
 
+    /// Has the next look, and no other, take the listing that is kept, where the kernel has told of no change since.
+    ///
+    /// It is for a change that should wait for nothing, and that another look follows: the kernel does not tell of all
+    /// that is listed (settings below net.ipv6.conf, say).
+    public func hasten() { state.withLock { $0.isHasty = true } }
+
     /// Lists the links now, and keeps the list for the next kind.
     func fresh() throws(NetlinkError) -> [Link] {
-        var socket = try location.socket(.route)
-        let links = try socket.linksWithVLANs()
-        let now = ContinuousClock.now
-        kept.withLock { $0 = Kept(links: links, time: now) }
-        return links
+        try state.withLock { state -> Result<[Link], NetlinkError> in
+            do throws(NetlinkError) { return .success(try state.list(location)) } catch { return .failure(error) }
+        }.get()
     }
 
     /// The list that another kind has just taken, or a new one.
     func shared() throws(NetlinkError) -> [Link] {
         let now = ContinuousClock.now
-        let recent = kept.withLock { kept in
-            guard let known = kept, now - known.time < Self.lifetime else { return [Link]?.none }
+        let recent = state.withLock { state in
+            guard let known = state.kept, now - known.taken < Self.lifetime else { return [Link]?.none }
             return known.links
         }
         if let recent { return recent }
@@ -41,7 +55,34 @@ public final class LinkListing: Sendable {
     }
 
     /// Throws the list away: links have changed.
-    func forget() { kept.withLock { $0 = nil } }
+    func forget() { state.withLock { $0.kept = nil } }
+}
+
+extension LinkListing.State {
+    /// What the kernel tells nobody of is seen after so long at the latest.
+    private static let trust: Duration = .seconds(20)
+
+    fileprivate mutating func list(_ location: NetworkLocation) throws(NetlinkError) -> [Link] {
+        let now = ContinuousClock.now
+        let isHasty = isHasty
+        self.isHasty = false
+        if isHasty, monitor == nil {
+            // Nobody has told so far.
+            kept = nil
+            monitor = try location.monitor(.routing)
+        }
+        // What comes while the list is read is told of at the next look.
+        let isChanged = try monitor?.drain() ?? true
+        if isHasty, !isChanged, let known = kept, now - known.listed < Self.trust {
+            kept?.taken = now
+            return known.links
+        }
+        if isChanged { kept = nil }
+        var socket = try location.socket(.route)
+        let links = try socket.linksWithVLANs()
+        kept = LinkListing.Kept(links: links, listed: now, taken: .now)
+        return links
+    }
 }
 
 extension NetlinkSocket {

@@ -113,7 +113,10 @@ actor Agent {
             // The node first: what is kept of it is written and synced while nobody waits for his rules.
             defer { if isNew { keepHistory() } }
             let report = try await converge { [loaded] agent in
+                let isWell = agent.wasWell
                 isNew = agent.take(loaded)
+                // What it changes the kernel tells of, and then all is looked at.
+                if isNew, isWell { agent.kinds.hasten() }
                 return loaded.desired
             }
             return ApplyDocument(report, note: note(on: request))

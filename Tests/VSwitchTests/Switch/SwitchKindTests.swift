@@ -35,6 +35,29 @@ struct SwitchKindTests {
         }
     }
 
+    @Test func `a hasty look sees what the kernel has told of since the last one`() async throws {
+        try await TestNamespace.with { space in
+            let links = LinkListing(in: .namespace(space.name))
+            let node = Node(space, Reconciler(kinds: [SwitchKind(links: links)]))
+            let wanted = desired(SwitchSpec(name: "blue", mtu: 1450))
+            #expect(await node.apply(wanted) == [])
+            #expect(await node.plan(wanted) == [])
+            // Before anybody listened, and since.
+            for mtu in ["1300", "1200", "1100"] {
+                try await space.run("ip", "link", "set", "blue", "mtu", mtu)
+                links.hasten()
+                #expect(await node.plan(wanted) == ["switch/blue update"])
+                links.hasten()
+                #expect(await node.apply(wanted) == [])
+                for _ in 0..<3 {
+                    links.hasten()
+                    #expect(await node.plan(wanted) == [])
+                }
+                #expect(try node.link("blue")?.mtu == 1450)
+            }
+        }
+    }
+
     @Test func `drift of every property is found and mended`() async throws {
         try await Node.with { node in
             let wanted = desired(SwitchSpec(name: "blue"))
