@@ -1,3 +1,4 @@
+internal import CLinux
 internal import Glibc
 public import SystemPackage
 
@@ -30,6 +31,13 @@ public enum OwnProcess {
         guard let digits, let bits = UInt64(digits, radix: 16) else { throw .notSupported }
         return bits & (1 << capability.rawValue) != 0
     }
+
+    /// Has all threads take their memory from one heap, and give large blocks back at once. Else what one has freed is
+    /// kept for that one: a large manifest would be paid for once for each thread that ever read one.
+    public static func useOneHeap() { sda_use_one_heap() }
+
+    /// Gives what is free on the heap back to the kernel.
+    public static func returnMemory() { sda_trim_heap() }
 
     /// Whether a descriptor of this process is a terminal.
     public static func isTerminal(_ descriptor: CInt) -> Bool { isatty(descriptor) == 1 }

@@ -12,6 +12,7 @@
 #include "xattr.h"
 #include "space.h"
 #include "inflate.h"
+#include "heap.h"
 
 /// The calling thread's errno. Only the Syscall module reads it.
 static inline int sda_errno(void) { return errno; }

@@ -25,6 +25,7 @@ struct RunCommand: AsyncParsableCommand {
         try node.requirePrivilege(to: "run the daemon")
         // What the daemon makes is root's alone unless it says otherwise; the control socket above all.
         OwnProcess.setCreationMask(0o077)
+        OwnProcess.useOneHeap()
         do {
             let lock = try claimState()
             guard let network = try NetworkClaim.take(.run) else {

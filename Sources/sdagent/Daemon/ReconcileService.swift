@@ -1,5 +1,6 @@
 import Logging
 import ServiceLifecycle
+import Syscall
 
 /// The loop that keeps the manifest applied: it waits for a reason to look, looks, and repairs what differs.
 struct ReconcileService: Service {
@@ -70,6 +71,8 @@ struct ReconcileService: Service {
             let isWell = await look(because: want.reason)
             pace.ended(isWell: isWell, began: began, now: .now)
             if want.reason == .start { supervisor.isReady() }
+            // Nobody waits now.
+            if want.reason == .start || want.reason == .tick { OwnProcess.returnMemory() }
         }
     }
 
