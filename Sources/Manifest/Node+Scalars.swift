@@ -1,10 +1,10 @@
 extension Node {
-    /// The text of a scalar; anything else is reported. `what` names the value in the message.
-    public func string(as what: String, _ diagnostics: Diagnostics) -> String? {
+    /// The text of a scalar; anything else is reported. `what` names the value, and is asked for a message only.
+    public func string(as what: @autoclosure () -> String, _ diagnostics: Diagnostics) -> String? {
         switch content {
         case .scalar(let text, _) where !isNull: return text
         case .scalar, .mapping, .sequence:
-            diagnostics.report(at: self, "\(what) must be a text, not \(words)")
+            diagnostics.report(at: self, "\(what()) must be a text, not \(words)")
             return nil
         }
     }
@@ -47,11 +47,11 @@ extension Node {
 
     /// Any type that reads itself from text.
     public func value<Value: LosslessStringConvertible>(
-        _ type: Value.Type, as what: String, expecting: String, _ diagnostics: Diagnostics
+        _ type: Value.Type, as what: @autoclosure () -> String, expecting: String, _ diagnostics: Diagnostics
     ) -> Value? {
-        guard let text = string(as: what, diagnostics) else { return nil }
+        guard let text = string(as: what(), diagnostics) else { return nil }
         if let value = Value(text) { return value }
-        diagnostics.report(at: self, "\(what) is not \(expecting): '\(text.prefix(80))'")
+        diagnostics.report(at: self, "\(what()) is not \(expecting): '\(text.prefix(80))'")
         return nil
     }
 
