@@ -2,8 +2,8 @@ internal import Netlink
 internal import Reconcile
 
 extension Link {
-    /// The switch, overlay, VLAN of an uplink, NIC or rate that the link is for, by its mark; nil for a link of somebody
-    /// else's.
+    /// The switch, overlay, VLAN of an uplink, NIC or rate that the link is for, by its mark; nil for a link of
+    /// somebody else's.
     var owner: ResourceID? {
         SwitchKind.owner(of: self).map(SwitchKind.id) ?? OverlayKind.owner(of: self).map(OverlayKind.id)
             ?? VLANPortKind.owner(of: self).map(VLANPortKind.id) ?? NICKind.owner(of: self).map(NICKind.id)
