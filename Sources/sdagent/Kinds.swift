@@ -55,6 +55,7 @@ extension Kinds {
                 NICKind(links: links),
                 RateKind(links: links),
                 ShareKind(links: links),
+                MirrorKind(links: links),
                 NATKind(ledger),
                 RouterKind(in: location, filters),
                 TargetKind(storage?.server),
@@ -70,6 +71,7 @@ extension Kinds {
                 VolumeKind.section,
                 TargetKind.section,
                 VMKind.section,
+                MirrorKind.section,
             ],
             derivations: [
                 PoolKind.derivation,
@@ -83,6 +85,7 @@ extension Kinds {
                 FenceKind<ARPFence>.derivation,
                 GuardKind.derivation,
                 ShareKind.derivation,
+                MirrorKind.derivation,
                 MarkingKind.derivation,
                 RoutedKind.derivation,
                 StateKind.derivation(joined: RouterKind.joinedSwitches),

@@ -34,6 +34,7 @@ struct SchemaFieldTests {
         ("vm", "vms: { a: { § } }"),
         ("nic", "vms: { a: { nics: [ { § } ] } }"),
         ("uplink", "switches: { a: { uplinks: [ { § } ] } }"),
+        ("mirror", "mirrors: { a: { § } }"),
         ("rate", "vms: { a: { nics: [ { switch: b, rate: { § } } ] } }"),
         ("cap", "vms: { a: { nics: [ { switch: b, rate: { ingress: { § } } } ] } }"),
     ]

@@ -18,7 +18,7 @@ struct SchemaTests {
     }()
 
     private static let sections = [
-        "switches", "addressSets", "groups", "routers", "pools", "images", "volumes", "targets", "vms",
+        "switches", "addressSets", "groups", "routers", "pools", "images", "volumes", "targets", "vms", "mirrors",
     ]
 
     private func schema() throws -> Schema {

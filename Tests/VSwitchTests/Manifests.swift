@@ -23,16 +23,17 @@ enum Manifests {
     ) -> (desired: Desired?, mistakes: [String]) {
         let links = LinkListing()
         let loader = DesiredLoader(
-            sections: [SwitchKind.section, AddressSetKind.section, GroupKind.section, machines],
+            sections: [SwitchKind.section, AddressSetKind.section, GroupKind.section, machines, MirrorKind.section],
             derivations: [
                 VLANs.derivation(capabilities: capabilities), OverlayKind.resolution { _ in subnets },
                 NICKind.resolution { _ in subnets }, GuardKind.derivation, ShareKind.derivation,
-                MarkingKind.derivation,
+                MirrorKind.derivation, MarkingKind.derivation,
             ],
             kinds: [
                 SwitchKind(links: links), UplinkKind(links: links), OverlayKind(links: links),
                 VLANPortKind(links: links), GroupKind(NFLedger(tenure: .passing)), AddressSetKind(),
                 GuardKind(links: links), NICKind(links: links), RateKind(links: links), ShareKind(links: links),
+                MirrorKind(links: links),
                 MarkingKind(NFLedger(tenure: .passing)),
             ])
         let diagnostics = Diagnostics()

@@ -19,6 +19,7 @@ enum ManifestFindings {
         let pairs = nics.filter { if case .namespace = $0.value.attachment { true } else { false } }.map(\.key)
         let rates = desired.specs(of: RateKind.self)
         let sending = rates.filter { $0.value.egress != nil }.keys.map { RateKind.id($0) }
+        let mirrors = desired.specs(of: MirrorKind.self).keys.map { MirrorKind.id($0) }
         let routers = desired.specs(of: RouterKind.self)
         let overlays = desired.specs(of: OverlayKind.self)
         let divided = desired.specs(of: SwitchKind.self).filter { $0.value.vlans != nil }
@@ -33,9 +34,9 @@ enum ManifestFindings {
             (.tbf, rates.keys.map { RateKind.id($0) }),
             (.htb, desired.specs(of: ShareKind.self).keys.map { ShareKind.id($0) }),
             (.ifb, sending),
-            (.clsact, sending),
-            (.u32, sending),
-            (.mirred, sending),
+            (.clsact, sending + mirrors),
+            (.u32, sending + mirrors),
+            (.mirred, sending + mirrors),
             (.nftablesBridge, nics.keys.map { NICKind.id($0) }),
             (.policyRouting, routers.filter { !$0.value.routes.isEmpty }.keys.map { RouterKind.id($0) }),
             (.nftablesInet, translating(routers)),
