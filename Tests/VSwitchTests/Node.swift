@@ -38,10 +38,12 @@ struct Node {
 
     func link(_ name: String) throws -> Link? { try links().first { $0.name.description == name } }
 
-    /// A link without its carrier, which the kernel follows in its own time.
+    /// A link without its carrier, which the kernel follows in its own time, and without its queueing discipline, which
+    /// it gives a link that has none when that first comes up.
     func steady(_ name: String) throws -> Link? {
         var link = try link(name)
         link?.isRunning = false
+        link?.discipline = nil
         return link
     }
 
