@@ -46,6 +46,8 @@ struct Schema {
                 }
             case ("maxLength", let limit as Int):
                 if (node.text?.count ?? 0) > limit { found.append("\(path): longer than \(limit)") }
+            case ("minItems", let limit as Int):
+                if node.items.count < limit { found.append("\(path): fewer than \(limit)") }
             case ("items", let items as [String: Any]):
                 for (index, item) in node.items.enumerated() { found += try check(item, items, "\(path)[\(index)]") }
             case ("oneOf", let choices as [[String: Any]]):
