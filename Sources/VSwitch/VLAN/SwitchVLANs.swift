@@ -11,7 +11,7 @@ public struct SwitchVLANs: Hashable, Sendable {
     }
 
     public var way: Way
-    /// All that ports of it name, and 1, where those are that name none.
+    /// All that ports of it name, and 1, where those are that name none; with a bridge for each, those of access ports.
     public var ids: VLANSet
 
     /// What an uplink carries: all of them with their tags, and without one what is in VLAN 1.

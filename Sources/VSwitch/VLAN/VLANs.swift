@@ -138,7 +138,8 @@ extension Division {
 
     private mutating func split() {
         var whole = network
-        whole.vlans = SwitchVLANs(way: .bridges(lack: lack), ids: ids)
+        let access = nics.compactMap(\.vlans).filter(\.tagged.isEmpty).reduce(VLANSet(1)) { $0.union($1.members) }
+        whole.vlans = SwitchVLANs(way: .bridges(lack: lack), ids: access)
         replace(SwitchKind.self, network.name, whole)
         var made: Set<UInt16> = []
         for var nic in nics {

@@ -23,10 +23,13 @@ enum ManifestFindings {
         let routers = desired.specs(of: RouterKind.self)
         let overlays = desired.specs(of: OverlayKind.self)
         let divided = desired.specs(of: SwitchKind.self).filter { $0.value.vlans != nil }
+        let leaving =
+            desired.specs(of: VLANPortKind.self).keys.map { VLANPortKind.id($0) }
+            + desired.specs(of: SwitchKind.self).filter { $0.value.part?.refusal != nil }.keys.map { SwitchKind.id($0) }
         let needs: [(Capability, [ResourceID])] = [
             (.bridge, desired.specs(of: SwitchKind.self).keys.map { SwitchKind.id($0) }),
             (.vlanFiltering, divided.keys.map { SwitchKind.id($0) }),
-            (.vlanDevice, desired.specs(of: VLANPortKind.self).keys.map { VLANPortKind.id($0) }),
+            (.vlanDevice, leaving),
             (.vxlan, overlays.keys.map { OverlayKind.id($0) }),
             (.neighbourSuppression, overlays.filter(\.value.isSuppressing).keys.map { OverlayKind.id($0) }),
             (.tap, taps.map { NICKind.id($0) }),
