@@ -1,3 +1,4 @@
+import Capabilities
 import Manifest
 import Netlink
 import Reconcile
@@ -36,6 +37,8 @@ struct Town: Sendable {
     let guests: [String: TestNamespace]
     let reconciler: Reconciler
     let ledger: NFLedger
+    /// What kernel a manifest is read for, as far as VLANs go.
+    var capabilities = Capabilities.current
 
     /// A town with these guests, each with servers that are up; torn down when the body ends.
     static func with(_ names: [String], _ body: @Sendable (Town) async throws -> Void) async throws {
@@ -78,7 +81,8 @@ struct Town: Sendable {
         let links = LinkListing(in: .namespace(node.name))
         ledger = NFLedger(in: links.location, tenure: .passing)
         reconciler = Reconciler(kinds: [
-            SwitchKind(links: links), GroupKind(ledger), AddressSetKind(), StateKind(ledger), RoutedKind(ledger),
+            SwitchKind(links: links), UplinkKind(links: links), VLANPortKind(links: links), GroupKind(ledger),
+            AddressSetKind(), StateKind(ledger), RoutedKind(ledger),
             GuardKind(links: links, ledger, tracking: tracking ?? links.location), NICKind(links: links),
             NATKind(ledger), RouterKind(in: links.location),
         ])
@@ -95,18 +99,20 @@ struct Town: Sendable {
     func load(_ text: String) -> (Desired?, [String]) {
         let text = guests.reduce(text) { $0.replacing("@\($1.key) ", with: "\($1.value.name) ") }
         let links = LinkListing()
+        let known = capabilities
         let loader = DesiredLoader(
             sections: [
                 SwitchKind.section, AddressSetKind.section, GroupKind.section, RouterSection.section, Self.machines,
             ],
             derivations: [
+                VLANs.derivation { known },
                 NICKind.resolution(subnets: RouterKind.subnets), GuardKind.derivation, RoutedKind.derivation,
                 StateKind.derivation(joined: RouterKind.joinedSwitches),
                 RouterKind.resolution { $0.specs(of: SwitchKind.self).mapValues(\.mac) }, NATKind.derivation,
             ],
             kinds: [
-                SwitchKind(links: links), AddressSetKind(), GroupKind(ledger), GuardKind(links: links),
-                NICKind(links: links),
+                SwitchKind(links: links), UplinkKind(links: links), VLANPortKind(links: links), AddressSetKind(),
+                GroupKind(ledger), GuardKind(links: links), NICKind(links: links),
                 StateKind(ledger), RoutedKind(ledger), NATKind(), RouterKind(),
             ])
         let diagnostics = Diagnostics()

@@ -25,6 +25,11 @@ struct Frame {
         return everybody + source.bytes + big(type) + payload + end
     }
 
+    /// A frame with a tag before its type.
+    static func tagged(_ vlan: UInt16, _ frame: [UInt8], type: UInt16 = 0x8100) -> [UInt8] {
+        frame[..<12] + big(type) + big(vlan) + frame[12...]
+    }
+
     static func arp(mac: MACAddress, address: String, operation: UInt16 = 1) -> [UInt8] {
         [0, 1, 8, 0, 6, 4] + big(operation) + mac.bytes + ip(address) + [0, 0, 0, 0, 0, 0] + ip("10.0.0.254")
     }

@@ -62,7 +62,8 @@ struct PortTests {
             let mac = try #require(wanted.specs(of: NICKind.self)["a/net0"]?.mac.description)
             func entries() async throws -> [Substring] {
                 try await node.space.run("bridge", "fdb", "show", "dev", "a-net0").split(separator: "\n")
-                    .filter { $0.contains("static") }
+                    // A kernel that has VLANs shows it for VLAN 1 once more.
+                    .filter { $0.contains("static") && !$0.contains(" vlan ") }
             }
             #expect(try await entries().map { $0.hasPrefix(mac) && $0.contains("sticky") } == [true])
             let shown = try await node.space.run("bridge", "-d", "link", "show", "dev", "a-net0")
