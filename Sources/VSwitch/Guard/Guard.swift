@@ -17,6 +17,9 @@ public enum Guard: String, CaseIterable, Hashable, Sendable {
     case dhcp
     /// It advertises itself as no router, and redirects nobody.
     case ra
+    /// It asks nobody for members of multicast groups, and says nothing else that only multicast routers say: a switch
+    /// that listens sends all multicast to whoever does.
+    case querier
 
     /// The set of the ports that are let off.
     var exceptions: String { "unguarded-\(rawValue)" }

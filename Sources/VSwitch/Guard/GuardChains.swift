@@ -7,7 +7,7 @@ internal import Rules
 /// is let off a guard is asked last, of what would be refused: others pay nothing for it.
 enum GuardChains {
     static func all(_ trunks: TrunkChains.Parts) -> [NFChain] {
-        [entry(trunks), arp, ipv4, ipv6, icmpv6] + trunks.chains
+        [entry(trunks), arp, ipv4, igmp, ipv6, icmpv6] + trunks.chains
     }
 
     /// Before br_netfilter (-300 in the bridge family is NF_BR_PRI_NAT_DST_BRIDGED): a spoofed frame reaches nothing.
@@ -45,6 +45,8 @@ enum GuardChains {
         "check_ipv4",
         rules: [
             .deny(.dhcp, "DHCP server", Match.udp(.sourcePort, 67)),
+            NFRule(Match.layer4(2) + [.verdict(.jump("check_igmp"))]),
+            pim,
             unboundPasses,
             .accept(
                 "DHCP client without an address",
@@ -56,6 +58,7 @@ enum GuardChains {
         "check_ipv6",
         rules: [
             .deny(.dhcp, "DHCPv6 server", Match.udp(.sourcePort, 547)),
+            pim,
             NFRule(Match.layer4(58) + [.verdict(.jump("check_icmpv6"))]),
             unboundPasses,
             .accept("duplicate address detection", unspecified + message(135)),
@@ -63,11 +66,25 @@ enum GuardChains {
             .accept("multicast listener report without an address", unspecified + message(143)),
         ] + owned(HeaderField.source(isIPv4: false), isIPv4: false) + [.deny(.ipv6, "another's IPv6 address", [])])
 
+    /// RFC 3376, 4 and RFC 4286, 3.2.1. A message begins with its type, as those of ICMP do.
+    private static let igmp = NFChain(
+        "check_igmp",
+        rules: [
+            .deny(.querier, "membership query", HeaderField.icmpType.equals([0x11])),
+            .deny(.querier, "multicast router advertisement", HeaderField.icmpType.equals([0x30])),
+        ])
+
+    /// RFC 7761, 4.9.
+    private static let pim = NFRule.deny(.querier, "PIM", Match.layer4(103))
+
     private static let icmpv6 = NFChain(
         "check_icmpv6",
         rules: [
             .deny(.ra, "router advertisement", message(134)),
             .deny(.ra, "redirect", message(137)),
+            // RFC 3810, 5.1; RFC 4286, 3.2.2.
+            .deny(.querier, "multicast listener query", message(130)),
+            .deny(.querier, "multicast router advertisement", message(151)),
             // Options of neighbour discovery (RFC 4861, 4.6.1) come after the fixed part: 8 bytes of a router
             // solicitation, 24 of a neighbour solicitation or advertisement. A nonce (RFC 3971) may come first.
             .deny(.nd, "another's MAC in a router solicitation", foreignMAC(type: 133, option: 1, at: 8)),

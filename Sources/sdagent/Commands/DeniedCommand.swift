@@ -5,11 +5,11 @@ struct DeniedCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "denied", abstract: "Show how many packets of each NIC were refused.",
         discussion: """
-            WHY says for what reason. mac, arp, ipv4, ipv6, nd, dhcp and ra are the guards, by the words of \
-            `unguarded`: what the NIC sent in another's name, or as a router or DHCP server. ethertype: it sent \
-            neither ARP nor IPv4 nor IPv6, or with the tag of a VLAN that is not its own. egress: no group lets it \
-            send that. ingress: no group lets that in, from a neighbour or by a router. invalid: part of a connection \
-            that nobody knows.
+            WHY says for what reason. mac, arp, ipv4, ipv6, nd, dhcp, ra and querier are the guards, by the words of \
+            `unguarded`: what the NIC sent in another's name, or as a router, DHCP server or multicast router. \
+            ethertype: it sent neither ARP nor IPv4 nor IPv6, or with the tag of a VLAN that is not its own. egress: \
+            no group lets it send that. ingress: no group lets that in, from a neighbour or by a router. invalid: part \
+            of a connection that nobody knows.
 
             A NIC is counted from its first refused packet on, and forgotten a day after the last one.
             """)

@@ -14,6 +14,10 @@ struct ExemptionTests {
         Frame.ethernet(from: mac, type: 0x0800, Frame.ipv4(from: source, udp: udp))
     }
 
+    private static func v4(_ source: String, _ mac: MACAddress, _ next: UInt8, _ payload: [UInt8]) -> [UInt8] {
+        Frame.ethernet(from: mac, type: 0x0800, Frame.ipv4(from: source, next, payload))
+    }
+
     private static func v6(
         _ source: String, _ mac: MACAddress, _ next: UInt8 = 17, _ payload: [UInt8] = plain
     ) -> [UInt8] { Frame.ethernet(from: mac, type: 0x86dd, Frame.ipv6(from: source, next, payload)) }
@@ -98,6 +102,12 @@ struct ExemptionTests {
             (.dhcp, "dhcp", v4("10.0.0.1", own, Frame.udp(from: 67, to: 68))),
             (.dhcp, "dhcpv6", v6(link, own, 17, Frame.udp(from: 547, to: 546))),
             (.ra, "advertisement", v6(link, own, 58, [134] + Array(repeating: 0, count: 15))),
+            (.querier, "igmp-query", v4("10.0.0.1", own, 2, [0x11, 100, 0, 0, 0, 0, 0, 0])),
+            (.querier, "igmp-router", v4("10.0.0.1", own, 2, [0x30, 20, 0, 0, 0, 0, 0, 0])),
+            (.querier, "pim", v4("10.0.0.1", own, 103, [0x20, 0, 0, 0])),
+            (.querier, "mld-query", v6(link, own, 58, [130] + Array(repeating: 0, count: 23))),
+            (.querier, "mld-router", v6(link, own, 58, [151] + Array(repeating: 0, count: 7))),
+            (.querier, "pim6", v6(link, own, 103, [0x20, 0, 0, 0])),
             (.ra, "redirect", v6(link, own, 58, [137] + Array(repeating: 0, count: 39))),
             (
                 nil, "tagged",
@@ -124,6 +134,54 @@ struct ExemptionTests {
                     })
                 #expect(await stage.node.plan(wanted).pending.isEmpty)
             }
+        }
+    }
+
+    /// Queries as a multicast router sends them; the kernel believes no others.
+    private static let ask = """
+        import socket, struct
+        igmp = socket.socket(socket.AF_INET, socket.SOCK_RAW, 2)
+        igmp.setsockopt(0, 32, socket.inet_aton("10.0.0.1"))  # IP_MULTICAST_IF
+        igmp.sendto(struct.pack("!BBHI", 0x11, 100, 0xffff - 0x1164, 0), ("224.0.0.1", 0))
+        mld = socket.socket(socket.AF_INET6, socket.SOCK_RAW, 58)
+        mld.setsockopt(41, 54, bytes([0, 0, 5, 2, 0, 0, 1, 0]))  # IPV6_HOPOPTS: router alert
+        mld.setsockopt(41, 18, 1)  # IPV6_MULTICAST_HOPS
+        query = struct.pack("!BBHHH16s", 130, 0, 0, 1000, 0, bytes(16))
+        mld.sendto(query, ("ff02::1", 0, 0, socket.if_nametoindex("eth0")))
+        """
+
+    @Test func `a switch that listens takes no NIC for a multicast router`() async throws {
+        try await GuardStage.with(addresses: ["10.0.0.1", "fd00::1"]) { stage in
+            func apply(_ unguarded: Set<Guard>) async throws -> NICSpec {
+                var network = SwitchSpec(name: "blue")
+                network.settings.multicast = .snoop(isQuerier: false)
+                var nic = stage.nicA
+                nic.unguarded = unguarded
+                var wanted = stage.desired([nic, stage.nicB])
+                wanted.add(network)
+                let report = await stage.node.apply(wanted)
+                #expect(report.exitCode == 0, "\(report.statuses)")
+                return nic
+            }
+            func routers() async throws -> String {
+                try await stage.space.run("bridge", "-d", "mdb", "show", "dev", "blue")
+                    .split(separator: "\n").filter { $0.contains("router ports") }.joined()
+            }
+            let nic = try await apply([])
+            try await stage.a.run("python3", "-c", Self.ask)
+            let location = NetworkLocation.namespace(stage.space.name)
+            #expect(
+                try await eventually(within: 20) {
+                    try Denials(in: location).count(.guarded(.querier), of: nic).packets == 2
+                })
+            #expect(try await !routers().contains("a-net0"))
+            _ = try await apply([.querier])
+            #expect(
+                try await eventually(within: 20) {
+                    try await stage.a.run("python3", "-c", Self.ask)
+                    return try await routers().contains("a-net0")
+                })
+            #expect(try Denials(in: location).count(.guarded(.querier), of: nic).packets == 2)
         }
     }
 

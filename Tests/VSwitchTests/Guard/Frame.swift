@@ -34,16 +34,18 @@ struct Frame {
         [0, 1, 8, 0, 6, 4] + big(operation) + mac.bytes + ip(address) + [0, 0, 0, 0, 0, 0] + ip("10.0.0.254")
     }
 
-    static func ipv4(from source: String, udp: [UInt8]) -> [UInt8] {
-        let udp = udp + Array(repeating: 0, count: 24)
-        let header: [UInt8] = [0x45, 0] + big(UInt16(20 + udp.count)) + [0, 0, 0, 0, 64, 17, 0, 0]
+    static func ipv4(from source: String, udp: [UInt8]) -> [UInt8] { ipv4(from: source, 17, udp) }
+
+    static func ipv4(from source: String, _ next: UInt8, _ payload: [UInt8]) -> [UInt8] {
+        let payload = payload + Array(repeating: 0, count: 24)
+        let header: [UInt8] = [0x45, 0] + big(UInt16(20 + payload.count)) + [0, 0, 0, 0, 64, next, 0, 0]
         var whole = header + ip(source) + [255, 255, 255, 255]
         let sum = stride(from: 0, to: 20, by: 2).reduce(UInt32(0)) {
             $0 + UInt32(whole[$1]) << 8 + UInt32(whole[$1 + 1])
         }
         let folded = ~UInt16(truncatingIfNeeded: (sum & 0xffff) + (sum >> 16))
         whole.replaceSubrange(10..<12, with: big(folded))
-        return whole + udp
+        return whole + payload
     }
 
     static func udp(from source: UInt16, to destination: UInt16) -> [UInt8] {
