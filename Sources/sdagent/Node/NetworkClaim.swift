@@ -93,7 +93,7 @@ enum ClaimError: Error, CustomStringConvertible {
     var description: String {
         switch self {
         case .busy(let holder, let waited):
-            let time = waited.components.seconds
+            let time = Int((waited / .seconds(1)).rounded())
             return "\(holder) is changing this network namespace"
                 + (time > 0 ? " and did not finish within \(time) s" : "") + ": nothing was changed; try again later"
         case .kept(let holder):

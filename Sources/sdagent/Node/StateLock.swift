@@ -108,7 +108,7 @@ struct LockedError: Error, CustomStringConvertible {
 
     var description: String {
         let who = holder.map { "the process \($0)" } ?? "another process"
-        let time = waited.components.seconds
+        let time = Int((waited / .seconds(1)).rounded())
         return "\(who) is changing this node (it holds \(path))"
             + (time > 0 ? " and did not finish within \(time) s" : "") + ": nothing was changed; try again later"
     }

@@ -25,6 +25,9 @@ LINK = {
     "topology_change", "topology_change_detected", "config_pending", "topology_change_ack",
     # Of a port; a bridge's own has another name.
     "id", "no", "fdb_n_learned",
+    # What a bridge may send at once follows the ports that it has had.
+    "tso_max_size", "tso_max_segs", "gso_max_size", "gso_max_segs", "gro_max_size", "gso_ipv4_max_size",
+    "gro_ipv4_max_size",
 }
 ADDRESS = {"valid_life_time", "preferred_life_time", "tentative", "optimistic"}
 SETTINGS = ("forwarding", "force_forwarding", "disable_ipv6", "accept_ra", "rp_filter", "accept_redirects",
