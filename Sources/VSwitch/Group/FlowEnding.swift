@@ -11,12 +11,13 @@ struct FlowEnding: Sendable {
     private static let share = 16_384
     /// More shares than any table of conntrack has. New flows meet the new rules: forbidden ones only get fewer.
     private static let shares = 4_096
-    /// For so long after flows have ended their answers are awaited.
+    /// For so long after the last flow has ended answers are awaited.
     private static let grace = Duration.milliseconds(500)
     /// So long where nobody asked conntrack about a NIC's flows so far: it knows of them only what it sees now.
     private static let graceOfNewcomers = Duration.seconds(2)
-    /// So often it is looked for new ones meanwhile.
+    /// So often it is looked for new ones meanwhile, and so many times at most: some ten seconds.
     private static let pause = Duration.milliseconds(50)
+    private static let looks = 200
     /// Ended flows whose answers are awaited. Of more than that the rest is not.
     private static let awaited = 8_192
 
@@ -48,21 +49,25 @@ struct FlowEnding: Sendable {
     /// - Parameter refuse: has the bridge refuse answers like these; each time it gets all there are.
     func run(refusing refuse: (Set<ConntrackTuple>) throws(NFError) -> Void) async throws(NFError) {
         var answers: Set<ConntrackTuple> = []
-        try end(&answers, refuse)
         let clock = ContinuousClock()
-        let end = clock.now + (judge.newcomers == nil ? Self.grace : Self.graceOfNewcomers)
-        // Of flows that nobody asked conntrack about so far the first that it sees may be an answer.
-        while !answers.isEmpty || judge.newcomers != nil, clock.now < end, !Task.isCancelled {
-            // Where the task is cancelled while it sleeps the loop ends.
+        var end = clock.now + (judge.newcomers == nil ? .zero : Self.graceOfNewcomers)
+        for _ in 0..<Self.looks {
+            // A flow that has ended only now may have been answered a moment ago, however long it took to come here.
+            if try self.end(&answers, refuse) { end = max(end, clock.now + Self.grace) }
+            // Of flows that nobody asked conntrack about so far the first that it sees may be an answer.
+            if clock.now >= end || Task.isCancelled { return }
+            // Where the task is cancelled while it sleeps the next look is the last.
             try? await clock.sleep(for: Self.pause)
-            try self.end(&answers, refuse)
         }
     }
 
     /// Has the bridge refuse the answers before conntrack forgets what they answer to: none comes in between.
+    ///
+    /// - Returns: whether flows have ended of which answers may be under way.
     private func end(
         _ answers: inout Set<ConntrackTuple>, _ refuse: (Set<ConntrackTuple>) throws(NFError) -> Void
-    ) throws(NFError) {
+    ) throws(NFError) -> Bool {
+        var isAny = false
         for _ in 0..<Self.shares {
             let known = answers
             let ended = try conntrack { socket throws(NetlinkError) in
@@ -71,6 +76,7 @@ struct FlowEnding: Sendable {
                 }
             }
             for entry in ended where entry.original.transport == IPProtocol.udp.number {
+                isAny = true
                 guard answers.count < Self.awaited else { break }
                 answers.formUnion(judge.answers(to: entry).map(\.withoutZone))
             }
@@ -78,7 +84,7 @@ struct FlowEnding: Sendable {
             if let failure = try conntrack({ (socket) throws(NetlinkError) in try socket.forget(ended) }).first {
                 throw .netlink(failure.error)
             }
-            if ended.count < Self.share { return }
+            if ended.count < Self.share { return isAny }
         }
         throw .netlink(NetlinkError(operation: "forget flows", cause: .interrupted))
     }
