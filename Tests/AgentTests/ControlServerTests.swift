@@ -7,7 +7,7 @@ import Testing
 
 @testable import sdagent
 
-@Suite("The control socket", .serialized, .timeLimit(.minutes(1)))
+@Suite("The control socket", .serialized, .timeLimit(.minutes(3)))
 struct ControlServerTests {
     /// Runs a server over an agent, waits until it answers, and ends it in order afterwards.
     private func serve(

@@ -5,7 +5,7 @@ import Testing
 
 @testable import sdagent
 
-@Suite("The manifest's files", .timeLimit(.minutes(1)))
+@Suite("The manifest's files", .timeLimit(.minutes(3)))
 struct ManifestFilesTests {
     /// What is read, and what a person is told, with the test's folder left out.
     private func read(

@@ -4,7 +4,7 @@ import Testing
 
 @testable import sdagent
 
-@Suite("What systemd is told", .timeLimit(.minutes(1)))
+@Suite("What systemd is told", .timeLimit(.minutes(3)))
 struct SupervisorTests {
     @Test("Datagrams of sd_notify go to the socket that NOTIFY_SOCKET names")
     func datagrams() async throws {
