@@ -65,16 +65,22 @@ def gather(ends, arrived, seconds):
 def send(ends):
     lines = [line.split() for line in sys.stdin if line.strip()]
     arrived = {}
-    for number, (_, sender, contents, _) in enumerate(lines):
-        ends[sender].send(bytes.fromhex(contents)[:-4] + b"\xfa\xce" + struct.pack("!H", number))
-        while gather(ends, arrived, 0):
-            pass
     wanted = {n: set(line[3].split(",")) - {"-"} for n, line in enumerate(lines)}
+    missing = list(wanted)
     end = time.monotonic() + 20
-    while time.monotonic() < end and any(wanted[n] - arrived.get(n, set()) for n in wanted):
-        gather(ends, arrived, 0.05)
+    # A port may forward only a moment after it has come up: what should be heard and is not is sent again.
+    while missing and time.monotonic() < end:
+        for number in missing:
+            _, sender, contents, _ = lines[number]
+            ends[sender].send(bytes.fromhex(contents)[:-4] + b"\xfa\xce" + struct.pack("!H", number))
+            while gather(ends, arrived, 0):
+                pass
+        again = time.monotonic() + 0.5
+        while time.monotonic() < again and any(wanted[n] - arrived.get(n, set()) for n in wanted):
+            gather(ends, arrived, 0.05)
+        missing = [n for n in wanted if wanted[n] - arrived.get(n, set())]
     # All that is to come is there; what is not gets a moment more.
-    while gather(ends, arrived, 0.2) and time.monotonic() < end:
+    while gather(ends, arrived, 0.2) and time.monotonic() < end + 5:
         pass
     for number, line in enumerate(lines):
         print(line[0], ",".join(sorted(arrived.get(number, ()))) or "-")
