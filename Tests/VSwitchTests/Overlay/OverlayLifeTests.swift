@@ -181,7 +181,13 @@ struct OverlayLifeTests {
                 ]
                 // `ip monitor` shows entries of the link a second time, as if they were neighbours.
                 let told = events.filter { !($0.contains("dev vx-blue") && $0.contains("lladdr")) }.map(String.init)
-                #expect(told.sorted() == expected)
+                // Older kernels tell of each a second time, without its destination (Linux 6.1 does).
+                let placed = told.filter { $0.contains(" dst ") }
+                func isTwin(_ line: String) -> Bool {
+                    let beginning = line.prefix { $0 != "v" }
+                    return !line.contains(" dst ") && placed.contains { $0.hasPrefix(beginning) }
+                }
+                #expect(told.filter { !isTwin($0) }.sorted() == expected)
             }
         }
     }
