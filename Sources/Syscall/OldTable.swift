@@ -3,7 +3,7 @@ public import SystemPackage
 
 /// A table of the old iptables as the kernel hands it out: rules one behind the other, in the form of
 /// linux/netfilter_ipv4/ip_tables.h or linux/netfilter_ipv6/ip6_tables.h.
-public struct OldTable: Sendable {
+public struct OldTable: Hashable, Sendable {
     public let isIPv4: Bool
     /// Where the rules of each hook begin, by its number.
     public let starts: [UInt32]

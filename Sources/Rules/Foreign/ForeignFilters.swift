@@ -1,6 +1,4 @@
 public import Netlink
-internal import Syscall
-internal import SystemPackage
 
 /// What others filter of the packets that the node passes on, and which packets of bridges they get to see.
 public struct ForeignFilters: Sendable {
@@ -114,43 +112,6 @@ public struct ForeignFilters: Sendable {
         if let reason { return reason }
         return isTracked
             ? "NICs with groups need br_netfilter there: this kernel lacks NF_CONNTRACK_BRIDGE" : nil
-    }
-}
-
-/// Looks at what others filter in one network namespace.
-public struct ForeignFilterListing: Sendable {
-    private let ledger: NFLedger
-
-    /// - Parameter ledger: of the same namespace; it knows when somebody has committed something.
-    public init(_ ledger: NFLedger) { self.ledger = ledger }
-
-    /// What others filter now.
-    ///
-    /// Where it cannot be listed nothing is said: our own tables cannot be either, and their kinds say so.
-    public func look() -> ForeignFilters {
-        var foreign: NFForeignRules
-        do throws(NFError) { foreign = try ledger.foreign(ours: ForeignFilters.prefix) } catch { return .none }
-        do throws(Errno) {
-            let (tables, seen) = try ledger.location.run { (Self.oldTables(), Self.settings.map(Self.isOn)) }
-            for table in tables { foreign.add(table) }
-            return foreign.rules.isEmpty ? .none : ForeignFilters(foreign, sees4: seen[0], sees6: seen[1])
-        } catch {
-            return ForeignFilters(foreign)
-        }
-    }
-
-    private static let settings = ["net/bridge/bridge-nf-call-iptables", "net/bridge/bridge-nf-call-ip6tables"]
-
-    /// What the old iptables filters; of its changes nobody is told, so it is read each time.
-    private static func oldTables() -> [OldTable] {
-        [true, false].compactMap { isIPv4 in
-            do throws(Errno) { return try OldTable.read("filter", isIPv4: isIPv4) } catch { return nil }
-        }
-    }
-
-    /// Without br_netfilter there are no such settings.
-    private static func isOn(_ path: String) -> Bool {
-        do throws(Errno) { return try Sysctl.read(path) == "1" } catch { return false }
     }
 }
 

@@ -15,10 +15,10 @@ public struct SwitchObservation: Hashable, Sendable {
     public var strangers: [InterfaceName] = []
     /// Other people's chains that drop what passes between its ports.
     public var blockades: [ForeignFilters.Blockade] = []
-    /// Its ports of ours, by index, where it is to filter VLANs and does not yet.
-    public var unfiltered: [Int32] = []
     /// Those that drop it because the node has no route to whom it comes from.
     public var routeChecks: [ForeignFilters.Blockade] = []
+    /// Its ports of ours, by index, where it is to filter VLANs and does not yet.
+    public var unfiltered: [Int32] = []
 }
 
 /// Virtual switches: bridges that carry our alias. A link without it is never touched.
