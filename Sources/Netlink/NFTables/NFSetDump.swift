@@ -16,17 +16,16 @@ extension NetlinkSocket {
     }
 
     private mutating func readElements(of set: inout NFSet, _ table: NFTable) throws(NetlinkError) {
+        let (family, name) = (table.family.rawValue, table.name)
         switch set.form {
         case .dynamic: return
-        case .keys:
-            let elements = try keyedElements(of: set.name, table)
-            set.elements.reserveCapacity(elements.count)
-            for (key, element) in elements { set.elements[key] = element.data }
+        case .keys: set.elements = try keyed(set.name, family, name) { $0.data }
         case .ranges where set.isSegmented:
-            let portions = try elements(of: set.name, table)
-            for (range, data) in Self.ranges(of: Array(portions.joined())) { set.ranges[range] = data }
+            for (range, data) in Self.ranges(of: try wholeElements(of: set.name, family, name)) {
+                set.ranges[range] = data
+            }
         case .ranges:
-            for element in try elements(of: set.name, table).joined() {
+            for element in try wholeElements(of: set.name, family, name) {
                 let last = element.end ?? element.key
                 let isWhole = last.count == element.key.count
                 set.ranges[NFRange(from: element.key, through: isWhole ? last : element.key)] = element.data
@@ -34,36 +33,59 @@ extension NetlinkSocket {
         }
     }
 
+    /// What is to be known of each element of a set of single keys.
+    private mutating func keyed<Value>(
+        _ set: String, _ family: UInt8, _ table: String, _ value: (SetElement) -> Value
+    ) throws(NetlinkError) -> [NFKey: Value] {
+        try whole(set, family, table) { portions, count in
+            var values = [NFKey: Value](minimumCapacity: count)
+            for portion in portions {
+                for element in portion { values[element.key] = value(element) }
+            }
+            return values.count == count ? values : nil
+        }
+    }
+
+    /// The elements of any set, none left out.
+    mutating func wholeElements(
+        of set: String, _ family: UInt8, _ table: String
+    ) throws(NetlinkError) -> [SetElement] {
+        try whole(set, family, table) { portions, count in
+            let elements = Array(portions.joined())
+            var seen = Set<SetElement.Place>(minimumCapacity: count)
+            return elements.allSatisfy { seen.insert($0.place).inserted } ? elements : nil
+        }
+    }
+
     /// How often a set whose hash table is growing is listed again.
     private static let listings = 50
 
-    /// The elements of a set of single keys.
+    /// Lists a set until nothing of it is left out.
     ///
     /// The kernel lists a hash table message by message, each time past as many elements as it has shown. A commit that
     /// adds many has the table grow a moment later, which orders them anew: then some are passed over, and as many
     /// shown twice. No generation tells of it and no flag (nft_rhash_walk, net/netfilter/nft_set_hash.c), so a list
     /// that shows one twice is thrown away.
-    private mutating func keyedElements(
-        of set: String, _ table: NFTable
-    ) throws(NetlinkError) -> [NFKey: SetElement] {
+    ///
+    /// - Parameter take: gets so many elements in all; nil where it finds one twice.
+    private mutating func whole<Value>(
+        _ set: String, _ family: UInt8, _ table: String, _ take: ([[SetElement]], _ count: Int) -> Value?
+    ) throws(NetlinkError) -> Value {
         for _ in 0..<Self.listings {
-            let portions = try elements(of: set, table)
-            let count = portions.reduce(0) { $0 + $1.count }
-            var elements = [NFKey: SetElement](minimumCapacity: count)
-            for portion in portions {
-                for element in portion { elements[element.key] = element }
-            }
-            if elements.count == count { return elements }
+            let portions = try elements(of: set, family, table)
+            if let value = take(portions, portions.reduce(0) { $0 + $1.count }) { return value }
         }
         throw NetlinkError(operation: "list nftables elements", subject: set, cause: .interrupted)
     }
 
-    /// The elements of one set, in the portions of the kernel's messages.
-    private mutating func elements(of set: String, _ table: NFTable) throws(NetlinkError) -> [[SetElement]] {
+    /// Those of one listing, in the portions of the kernel's messages.
+    private mutating func elements(
+        of set: String, _ family: UInt8, _ table: String
+    ) throws(NetlinkError) -> [[SetElement]] {
         var request = MessageWriter()
         request.message(NFMessage.type(NFT_MSG_GETSETELEM), .dump, operation: "list nftables elements") {
-            $0.append(NFMessage.header(table.family))
-            $0.attribute(Int(NFTA_SET_ELEM_LIST_TABLE.rawValue), table.name)
+            $0.append(nfgenmsg(nfgen_family: family, version: UInt8(NFNETLINK_V0), res_id: 0))
+            $0.attribute(Int(NFTA_SET_ELEM_LIST_TABLE.rawValue), table)
             $0.attribute(Int(NFTA_SET_ELEM_LIST_SET.rawValue), set)
         }
         return try dump(request) { message -> [SetElement]? in
@@ -100,7 +122,7 @@ extension NetlinkSocket {
         _ family: NFTable.Family, _ table: String, _ set: String
     ) throws(NFError) -> [NFKey: NFCount] {
         do throws(NetlinkError) {
-            return try keyedElements(of: set, NFTable(family: family, name: table)).compactMapValues(\.count)
+            return try keyed(set, family.rawValue, table) { $0.count }.compactMapValues(\.self)
         } catch {
             throw .netlink(error)
         }
@@ -114,6 +136,15 @@ struct SetElement {
     var data: NFData = .member
     var isEnd = false
     var count: NFCount?
+
+    /// Where it stands in its set, which no two do.
+    struct Place: Hashable {
+        let key: NFKey
+        let end: NFKey?
+        let isEnd: Bool
+    }
+
+    var place: Place { Place(key: key, end: end, isEnd: isEnd) }
 
     init(_ attribute: Attribute) {
         for field in attribute.nested {

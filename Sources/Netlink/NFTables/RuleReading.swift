@@ -29,25 +29,8 @@ extension NetlinkSocket {
     private mutating func setMembers(
         _ table: NFForeignRules.TableName, _ set: String
     ) throws(NetlinkError) -> Set<String> {
-        var request = MessageWriter()
-        request.message(NFMessage.type(NFT_MSG_GETSETELEM), .dump, operation: "list the elements of a set") {
-            $0.append(nfgenmsg(nfgen_family: table.family.rawValue, version: UInt8(NFNETLINK_V0), res_id: 0))
-            $0.attribute(Int(NFTA_SET_ELEM_LIST_TABLE.rawValue), table.name)
-            $0.attribute(Int(NFTA_SET_ELEM_LIST_SET.rawValue), set)
-        }
-        return Set(
-            try dump(request) { message -> [String]? in
-                var names: [String] = []
-                for list in message.attributes(after: nfgenmsg.self)
-                where list.type == Int(NFTA_SET_ELEM_LIST_ELEMENTS.rawValue) {
-                    for element in list.nested {
-                        for key in element.nested where key.type == Int(NFTA_SET_ELEM_KEY.rawValue) {
-                            names += key.nested.filter { $0.type == Int(NFTA_DATA_VALUE.rawValue) }.map(\.text)
-                        }
-                    }
-                }
-                return names
-            }.joined())
+        let elements = try wholeElements(of: set, table.family.rawValue, table.name)
+        return Set(elements.map { String(decoding: $0.key.bytes.prefix { $0 != 0 }, as: UTF8.self) })
     }
 }
 
