@@ -102,8 +102,8 @@ let package = Package(
             name: "CapabilitiesTests", dependencies: ["Capabilities", "TestSupport"],
             swiftSettings: settings),
         .testTarget(name: "IOLoopTests", dependencies: ["IOLoop", "Syscall", "TestSupport"], swiftSettings: settings),
-        .testTarget(name: "ISCSITests", dependencies: ["ISCSI"], swiftSettings: settings),
-        .testTarget(name: "ManifestTests", dependencies: ["Manifest"], swiftSettings: settings),
+        .testTarget(name: "ISCSITests", dependencies: ["ISCSI", "TestSupport"], swiftSettings: settings),
+        .testTarget(name: "ManifestTests", dependencies: ["Manifest", "TestSupport"], swiftSettings: settings),
         .testTarget(name: "ReconcileTests", dependencies: ["Reconcile", "Manifest"], swiftSettings: settings),
         .testTarget(
             name: "VSwitchTests",

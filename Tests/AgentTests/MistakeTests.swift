@@ -40,7 +40,7 @@ struct MistakeTests {
         let samples = try ["router", "chap", "overlay"].map {
             try String(contentsOfFile: Shipped.path("configs/examples/\($0).yaml"), encoding: .utf8)
         }
-        var generator = Generator(state: seed)
+        var generator = SeededGenerator(seed: seed)
         for turn in 0..<150 {
             var bytes = Array((turn % 3 == 0 ? samples[2] : samples[0] + samples[1]).utf8)
             for _ in 0...Int.random(in: 0...8, using: &generator) {
@@ -53,18 +53,6 @@ struct MistakeTests {
             }
             let text = report(String(decoding: bytes, as: UTF8.self))
             #expect(text == "no mistakes\n" || text.contains("error:"))
-        }
-    }
-
-    private struct Generator: RandomNumberGenerator {
-        var state: UInt64
-
-        mutating func next() -> UInt64 {
-            state &+= 0x9e37_79b9_7f4a_7c15
-            var mixed = state
-            mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
-            mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
-            return mixed ^ (mixed >> 31)
         }
     }
 }

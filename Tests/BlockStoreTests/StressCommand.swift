@@ -1,3 +1,4 @@
+import TestSupport
 import ISCSI
 
 /// One request of a stress client that the target owes an answer.

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import ISCSI
@@ -101,7 +102,7 @@ import Testing
     /// Lengths around the blocks of 3 x 256 and 3 x 4096 bytes that the instruction's three streams take.
     @Test(arguments: [0, 1, 7, 8, 9, 767, 768, 769, 1535, 1536, 12_287, 12_288, 12_295, 13_057, 65_537])
     func theInstructionAndTheTableAgree(length: Int) {
-        var random = Seeded(UInt64(length))
+        var random = SeededGenerator(seed: UInt64(length))
         let bytes = (0..<length).map { _ in UInt8.random(in: .min ... .max, using: &random) }
         bytes.withUnsafeBytes { bytes in
             let whole = CRC32C.checksum(bytes)

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import ISCSI
@@ -101,7 +102,7 @@ import Testing
     @Test func everyLoginHasItsOwnChallenge() throws {
         var first = LoginScript(access: Self.access)
         var second = LoginScript(access: Self.access)
-        second.random = Seeded(2)
+        second.random = SeededGenerator(seed: 2)
         #expect(try challenge(&first).2 != challenge(&second).2)
     }
 

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import ISCSI
@@ -80,7 +81,7 @@ import Testing
     /// Random arrivals in a window of random places: each command comes out exactly once, in order.
     @Test(arguments: [1, 2, 3] as [UInt64])
     func everyCommandComesOutOnceAndInOrder(seed: UInt64) {
-        var random = Seeded(seed)
+        var random = SeededGenerator(seed: seed)
         let first = UInt32.random(in: .min ... .max, using: &random)
         var window = CommandWindow(first: first)
         var held: [Int: UInt32] = [:]

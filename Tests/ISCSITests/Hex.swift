@@ -41,20 +41,3 @@ func encoded(_ encode: (UnsafeMutableRawBufferPointer) -> Void) -> [UInt8] {
 func decoded<Value>(_ bytes: [UInt8], _ decode: (UnsafeRawBufferPointer) -> Value) -> Value {
     bytes.withUnsafeBytes { decode($0) }
 }
-
-/// A seeded generator (SplitMix64): a failing run can be repeated from the seed that it prints.
-struct Seeded: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(_ seed: UInt64) {
-        state = seed
-    }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var mixed = state
-        mixed = (mixed ^ mixed >> 30) &* 0xbf58_476d_1ce4_e5b9
-        mixed = (mixed ^ mixed >> 27) &* 0x94d0_49bb_1331_11eb
-        return mixed ^ mixed >> 31
-    }
-}

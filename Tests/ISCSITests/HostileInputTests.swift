@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import ISCSI
@@ -7,13 +8,13 @@ import Testing
 @Suite struct HostileInputTests {
     private static let seed = UInt64.random(in: .min ... .max)
 
-    private func generator(_ name: String) -> Seeded {
+    private func generator(_ name: String) -> SeededGenerator {
         print("\(name): seed \(Self.seed)")
-        return Seeded(Self.seed)
+        return SeededGenerator(seed: Self.seed)
     }
 
     /// Mostly plausible headers: a known opcode, small fields, then some bits turned.
-    private func header(_ random: inout Seeded) -> [UInt8] {
+    private func header(_ random: inout SeededGenerator) -> [UInt8] {
         var bytes = (0..<48).map { _ in UInt8.random(in: .min ... .max, using: &random) }
         if Bool.random(using: &random) {
             bytes[0] = UInt8.random(in: 0...0x10, using: &random)

@@ -1,3 +1,4 @@
+import TestSupport
 @testable import ISCSI
 
 /// An initiator that logs in, for tests: builds requests, keeps what comes back.
@@ -5,7 +6,7 @@ struct LoginScript {
     var login: Login
     var admission = LoginAdmission.open(TargetAccess(), portalGroupTag: 1, alias: nil)
     var asked: [LoginSubject] = []
-    var random = Seeded(1)
+    var random = SeededGenerator(seed: 1)
 
     static let target = "iqn.2026-11.org.example:vm1"
     static let initiator = "iqn.1993-08.org.debian:01:abc"

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import ISCSI
@@ -247,7 +248,7 @@ func dataOut(_ length: UInt32, at offset: UInt32, sn: UInt32, tag: UInt32 = .max
     /// Whatever an initiator sends, the account never wants a byte outside of what it asked for.
     @Test(arguments: [11, 12, 13] as [UInt64])
     func hostileDataStaysInBounds(seed: UInt64) {
-        var random = Seeded(seed)
+        var random = SeededGenerator(seed: seed)
         for _ in 0..<5000 {
             let expected = UInt32.random(in: 0...70_000, using: &random)
             let immediate = UInt32.random(in: 0...9000, using: &random)

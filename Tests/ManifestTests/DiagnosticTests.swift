@@ -1,4 +1,5 @@
 import Manifest
+import TestSupport
 import Testing
 
 /// Reads one manifest through a small schema that uses every reader, and gives what a person would see.
@@ -185,7 +186,7 @@ struct DiagnosticTests {
     }
 
     @Test func `no bytes make the reader trap`() {
-        var random = SplitMix(state: 20_261_124)
+        var random = SeededGenerator(seed: 20_261_124)
         let sample = Array(
             "switches:\n  a: { mtu: 1500, addresses: [10.0.0.1] }\nvolumes:\n  b:\n    size: 1GiB\n".utf8)
         for _ in 0..<20_000 {
@@ -200,18 +201,5 @@ struct DiagnosticTests {
             }
             _ = read(String(decoding: bytes, as: UTF8.self))
         }
-    }
-}
-
-/// A small seeded generator, so that a failing run replays.
-struct SplitMix: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
-        z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
-        return z ^ (z >> 31)
     }
 }
