@@ -85,4 +85,14 @@ public enum StepOutcome: Hashable, Sendable {
     case failed(String)
     /// Somebody changed the node between the look and the deed (nftables: ERESTART). Look and plan again.
     case stale(String)
+
+    /// Done, or failed in the words of what was thrown.
+    public init<Failure: Error>(of deed: () throws(Failure) -> Void) {
+        do throws(Failure) {
+            try deed()
+            self = .done
+        } catch {
+            self = .failed("\(error)")
+        }
+    }
 }

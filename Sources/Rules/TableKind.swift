@@ -33,6 +33,9 @@ public protocol TableKind: ResourceKind where Spec == NFTable, Observation == Ta
 
     /// What a plan tells of the way from one table to the other; at least one is there, and they differ.
     func fields(from seen: NFTable?, to wanted: NFTable?, _ change: NFTableChange) -> [FieldChange]
+
+    /// What it tells of a table that is made.
+    func summary(of wanted: NFTable?) -> [FieldChange]
 }
 
 /// What a table is adjusted for.
@@ -69,6 +72,17 @@ extension TableKind {
         for (name, table) in specs { specs[name] = table.sharing(with: others[name]) }
         return specs
     }
+
+    public func fields(from seen: NFTable?, to wanted: NFTable?, _ change: NFTableChange) -> [FieldChange] {
+        switch change {
+        case .none, .delete: []
+        case .create: summary(of: wanted)
+        case .replace: [FieldChange("rules", from: "changed", to: "as compiled")]
+        case .update(let update): update.summary.map { FieldChange($0.subject, to: $0.change) }
+        }
+    }
+
+    public func summary(of wanted: NFTable?) -> [FieldChange] { [FieldChange("rules", to: "as compiled")] }
 
     public func observe(_ desired: Desired) async throws -> [String: TableObservation] {
         guard var sight = try owned.look() else { return [:] }

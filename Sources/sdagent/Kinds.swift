@@ -51,7 +51,7 @@ extension Kinds {
                 StateKind(ledger),
                 RoutedKind(ledger),
                 GuardKind(links: links, ledger),
-                MarkingKind(ledger),
+                MarkingKind(links: links, ledger),
                 NICKind(links: links),
                 RateKind(links: links),
                 ShareKind(links: links),

@@ -34,7 +34,7 @@ enum Manifests {
                 VLANPortKind(links: links), GroupKind(NFLedger(tenure: .passing)), AddressSetKind(),
                 GuardKind(links: links), NICKind(links: links), RateKind(links: links), ShareKind(links: links),
                 MirrorKind(links: links),
-                MarkingKind(NFLedger(tenure: .passing)),
+                MarkingKind(links: links, NFLedger(tenure: .passing)),
             ])
         let diagnostics = Diagnostics()
         let desired = loader.load([Source(file: "node.yaml", directory: "/", text: text)], diagnostics)

@@ -17,20 +17,13 @@ public struct TokenBucket: Hashable, Sendable {
         self.limit = limit
     }
 
-    /// Whether the kernel shows this one where `wanted` was asked for.
-    ///
-    /// It keeps a burst as the time that it takes, in ticks of 64 ns, and is asked for bytes: they come back a little
-    /// different.
+    /// Whether the kernel shows this one where `wanted` was asked for (`SchedulerTick`).
     public func isAs(_ wanted: TokenBucket) -> Bool {
-        let difference = burst > wanted.burst ? burst - wanted.burst : wanted.burst - burst
-        return rate == wanted.rate && limit == wanted.limit && difference <= wanted.burst / 100
+        rate == wanted.rate && limit == wanted.limit && SchedulerTick.isSame(burst, as: wanted.burst)
     }
 }
 
 extension TokenBucket {
-    /// Nanoseconds in a tick of the kernel (PSCHED_SHIFT in include/net/pkt_sched.h).
-    private static let tick = 64.0
-
     init?(_ options: AttributeReader) {
         var parameters: tc_tbf_qopt?
         var wide: UInt64?
@@ -44,8 +37,7 @@ extension TokenBucket {
         guard let parameters else { return nil }
         rate = wide ?? UInt64(parameters.rate.rate)
         limit = parameters.limit
-        let bytes = Double(parameters.buffer) * Self.tick * Double(rate) / 1e9
-        burst = UInt32(exactly: min(bytes, Double(UInt32.max)).rounded()) ?? .max
+        burst = SchedulerTick.bytes(parameters.buffer, at: rate)
     }
 }
 

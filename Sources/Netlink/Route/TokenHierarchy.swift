@@ -30,34 +30,17 @@ public struct TokenClass: Hashable, Sendable {
         self.ceilingBurst = ceilingBurst
     }
 
-    /// Whether the kernel shows this one where `wanted` was asked for. A burst is kept as a time (see `TokenBucket`),
-    /// and comes back a little different.
+    /// Whether the kernel shows this one where `wanted` was asked for (`SchedulerTick`).
     public func isAs(_ wanted: TokenClass) -> Bool {
         var same = self
         same.burst = wanted.burst
         same.ceilingBurst = wanted.ceilingBurst
-        return same == wanted && Self.isNear(burst, wanted.burst) && Self.isNear(ceilingBurst, wanted.ceilingBurst)
-    }
-
-    private static func isNear(_ seen: UInt32, _ wanted: UInt32) -> Bool {
-        (seen > wanted ? seen - wanted : wanted - seen) <= wanted / 100 + 1
+        return same == wanted && SchedulerTick.isSame(burst, as: wanted.burst)
+            && SchedulerTick.isSame(ceilingBurst, as: wanted.ceilingBurst)
     }
 }
 
 extension TokenClass {
-    /// Nanoseconds in a tick of the kernel (PSCHED_SHIFT in include/net/pkt_sched.h).
-    private static let tick = 64.0
-
-    private static func ticks(_ bytes: UInt32, at rate: UInt64) -> UInt32 {
-        let ticks = Double(bytes) * 1e9 / Double(max(rate, 1)) / tick
-        return UInt32(exactly: min(ticks, Double(UInt32.max)).rounded(.up)) ?? .max
-    }
-
-    private static func bytes(_ ticks: UInt32, at rate: UInt64) -> UInt32 {
-        let bytes = Double(ticks) * tick * Double(rate) / 1e9
-        return UInt32(exactly: min(bytes, Double(UInt32.max)).rounded()) ?? .max
-    }
-
     /// A class in a message of the kernel; nil where it is none of an `htb`.
     init?(_ message: Message) {
         guard message.type == UInt16(RTM_NEWTCLASS), let header = message.header(as: tcmsg.self) else { return nil }
@@ -85,16 +68,16 @@ extension TokenClass {
         self.rate = rate ?? UInt64(options.rate.rate)
         self.ceiling = ceiling ?? UInt64(options.ceil.rate)
         quantum = options.quantum
-        burst = Self.bytes(options.buffer, at: self.rate)
-        ceilingBurst = Self.bytes(options.cbuffer, at: self.ceiling)
+        burst = SchedulerTick.bytes(options.buffer, at: self.rate)
+        ceilingBurst = SchedulerTick.bytes(options.cbuffer, at: self.ceiling)
     }
 
     fileprivate func write(_ writer: inout AttributeWriter) {
         var options = tc_htb_opt()
         options.rate = AttributeWriter.rate(rate)
         options.ceil = AttributeWriter.rate(ceiling)
-        options.buffer = Self.ticks(burst, at: rate)
-        options.cbuffer = Self.ticks(ceilingBurst, at: ceiling)
+        options.buffer = SchedulerTick.ticks(burst, at: rate)
+        options.cbuffer = SchedulerTick.ticks(ceilingBurst, at: ceiling)
         options.quantum = quantum
         writer.attribute(Int(TCA_HTB_PARMS), structure: options)
         if rate > UInt64(UInt32.max) { writer.attribute(Int(TCA_HTB_RATE64), rate) }

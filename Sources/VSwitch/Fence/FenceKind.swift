@@ -47,12 +47,7 @@ public struct FenceKind<Side: FenceSide>: TableKind {
         return fenced.exclude(try links.shared(), desired) ? FenceTable.compile(Side.position, fenced) : wanted
     }
 
-    public func fields(from seen: NFTable?, to wanted: NFTable?, _ change: NFTableChange) -> [FieldChange] {
-        switch change {
-        case .none, .delete: []
-        case .create: [FieldChange("rules", to: "what others plug into our bridges carries nothing")]
-        case .replace: [FieldChange("rules", from: "changed", to: "as compiled")]
-        case .update(let update): update.summary.map { FieldChange($0.subject, to: $0.change) }
-        }
+    public func summary(of wanted: NFTable?) -> [FieldChange] {
+        [FieldChange("rules", to: "what others plug into our bridges carries nothing")]
     }
 }

@@ -39,14 +39,6 @@ public struct RoutedKind: TableKind {
         return RoutedTable.compile(desired.specs(of: NICKind.self).values, policy)
     }
 
-    public func fields(from seen: NFTable?, to wanted: NFTable?, _ change: NFTableChange) -> [FieldChange] {
-        switch change {
-        case .none, .delete: []
-        case .create, .replace: [FieldChange("rules", from: seen == nil ? nil : "changed", to: "as compiled")]
-        case .update(let update): update.summary.map { FieldChange($0.subject, to: $0.change) }
-        }
-    }
-
     public func perform(_ steps: [Step<NFTable, TableObservation>], desired: Desired) async -> [StepOutcome] {
         steps.map { step in
             let sight = step.observation?.sight

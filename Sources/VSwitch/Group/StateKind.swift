@@ -66,12 +66,7 @@ public struct StateKind: TableKind {
         _ wanted: NFTable?, over seen: NFTable?, _ desired: Desired, at moment: TableMoment
     ) throws(NetlinkError) -> NFTable? { wanted }
 
-    public func fields(from seen: NFTable?, to wanted: NFTable?, _ change: NFTableChange) -> [FieldChange] {
-        let count = wanted?.sets[ZoneRules.zones]?.elements.count ?? 0
-        return switch change {
-        case .none, .delete: []
-        case .create: [FieldChange("switches", to: "\(count)")]
-        case .replace, .update: [FieldChange("rules", from: "changed", to: "as compiled")]
-        }
+    public func summary(of wanted: NFTable?) -> [FieldChange] {
+        [FieldChange("switches", to: "\(wanted?.sets[ZoneRules.zones]?.elements.count ?? 0)")]
     }
 }

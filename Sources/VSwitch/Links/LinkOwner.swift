@@ -1,6 +1,13 @@
 internal import Netlink
 internal import Reconcile
 
+extension Sequence<Link> {
+    /// Of these names those that links have which are not ours.
+    func strangers(under names: Set<InterfaceName>) -> Set<InterfaceName> {
+        Set(lazy.filter { names.contains($0.name) && $0.owner == nil }.map(\.name))
+    }
+}
+
 extension Link {
     /// The switch, overlay, VLAN of an uplink, NIC or rate that the link is for, by its mark; nil for a link of
     /// somebody else's.

@@ -11,17 +11,18 @@ public struct MarkingKind: TableKind {
     public static let resourceName = "bridge"
 
     public let owned: NFOwnedTable
+    private let links: LinkListing
 
-    /// The table of the network namespace of the NICs.
+    /// The table of the network namespace of the listing, which the kinds of links share.
     ///
     /// - Parameter ledger: of the same namespace; all kinds of tables share it.
-    public init(_ ledger: NFLedger) {
+    public init(links: LinkListing, _ ledger: NFLedger) {
+        self.links = links
         owned = NFOwnedTable(in: ledger, MarkingTable.family, MarkingTable.name, mark: MarkingTable.comment)
     }
 
     public static func compile(_ subjects: [String: NICSpec], _ desired: Desired) -> NFTable {
         MarkingTable.compile(subjects.values, desired.specs(of: ShareKind.self).values)
-            ?? NFTable(family: MarkingTable.family, name: MarkingTable.name, comment: MarkingTable.comment)
     }
 
     /// Adds the table where any NIC has a code point or a guarantee; those that have stand on it.
@@ -32,19 +33,21 @@ public struct MarkingKind: TableKind {
         for name in marked.keys { desired.addReference(from: NICKind.id(name), to: id(resourceName)) }
     }
 
+    /// Without ports that have the name of a NIC's and are somebody else's.
     public func adjusted(
         _ wanted: NFTable?, over seen: NFTable?, _ desired: Desired, at moment: TableMoment
-    ) throws(NetlinkError) -> NFTable? { wanted }
+    ) throws(NetlinkError) -> NFTable? {
+        guard wanted != nil else { return nil }
+        let nics = desired.specs(of: NICKind.self).values
+        let foreign = try links.shared().strangers(under: Set(nics.map(\.interface)))
+        guard !foreign.isEmpty else { return wanted }
+        return MarkingTable.compile(nics, desired.specs(of: ShareKind.self).values, except: foreign)
+    }
 
-    public func fields(from seen: NFTable?, to wanted: NFTable?, _ change: NFTableChange) -> [FieldChange] {
-        switch change {
-        case .none, .delete: []
-        case .create:
-            ["marks", "classes"].compactMap { name in
-                wanted?.sets[name].map { FieldChange(name, to: "\($0.elements.count)") }
-            }
-        case .replace: [FieldChange("rules", from: "changed", to: "as compiled")]
-        case .update(let update): update.summary.map { FieldChange($0.subject, to: $0.change) }
+    public func summary(of wanted: NFTable?) -> [FieldChange] {
+        ["marks", "classes"].compactMap { name in
+            guard let count = wanted?.sets[name]?.elements.count, count > 0 else { return nil }
+            return FieldChange(name, to: "\(count)")
         }
     }
 }

@@ -6,7 +6,7 @@ internal import Rules
 ///
 ///     marks      interface -> chain    the NICs that have a code point
 ///     classes    interface -> class    the NICs that have a guarantee
-///     shared     interface             the uplinks whose rate is shared out
+///     shared     interface             the uplinks whose rate is shared out, and VLAN devices on them
 ///
 /// A chain for each code point in use: a NIC is one element. A packet's congestion bits (RFC 3168) stay as they are.
 enum MarkingTable {
@@ -17,23 +17,28 @@ enum MarkingTable {
 
     /// - Parameters:
     ///   - shares: how the rates of uplinks are shared out.
-    /// - Returns: nil where no NIC has a code point or a guarantee.
-    static func compile(_ nics: some Collection<NICSpec>, _ shares: some Collection<ShareSpec>) -> NFTable? {
-        let parts = [marking(nics), classing(shares)].compactMap(\.self)
-        guard !parts.isEmpty else { return nil }
+    ///   - others: names that are somebody else's at the moment.
+    static func compile(
+        _ nics: some Collection<NICSpec>, _ shares: some Collection<ShareSpec>, except others: Set<InterfaceName> = []
+    ) -> NFTable {
+        let (marking, classing) = (marking(nics, others), classing(shares, others))
         return NFTable(
-            family: family, name: name, comment: comment, sets: parts.flatMap(\.sets), chains: parts.flatMap(\.chains))
+            family: family, name: name, comment: comment, sets: marking.sets + classing.sets,
+            chains: marking.chains + classing.chains)
     }
 
-    private static func marking(_ nics: some Collection<NICSpec>) -> (sets: [NFSet], chains: [NFChain])? {
+    /// Nothing where no NIC has a code point.
+    private static func marking(
+        _ nics: some Collection<NICSpec>, _ others: Set<InterfaceName>
+    ) -> (sets: [NFSet], chains: [NFChain]) {
         var marks = NFSet("marks", key: [.interfaceName], target: .verdict)
         var points: Set<CodePoint> = []
-        for nic in nics {
+        for nic in nics where !others.contains(nic.interface) {
             guard let point = nic.codePoint else { continue }
             points.insert(point)
             marks.elements[NFKey(.interface(nic.interface))] = .verdict(.jump(chain(of: point)))
         }
-        guard !points.isEmpty else { return nil }
+        guard !points.isEmpty else { return ([], []) }
         // Behind the guard (-300), before all that looks at a packet to decide where it goes.
         let entry = NFChain(
             "marking", hook: NFChain.Hook(.filter, .prerouting, priority: -250),
@@ -42,18 +47,21 @@ enum MarkingTable {
         return ([marks], [entry] + chains)
     }
 
-    /// What a router sends on comes from the node, not from a port, and has the class of all others.
-    private static func classing(_ shares: some Collection<ShareSpec>) -> (sets: [NFSet], chains: [NFChain])? {
+    /// Nothing where no NIC has a guarantee. What a router sends on comes from the node, not from a port, and has the
+    /// class of all others.
+    private static func classing(
+        _ shares: some Collection<ShareSpec>, _ others: Set<InterfaceName>
+    ) -> (sets: [NFSet], chains: [NFChain]) {
         var classes = NFSet("classes", key: [.interfaceName], target: .value([.trafficClass]))
         var shared = NFSet("shared", key: [.interfaceName])
         for share in shares where !share.guarantees.isEmpty {
-            shared.insert(NFKey(.interface(share.interface)))
-            for guarantee in share.guarantees {
+            for exit in share.exits { shared.insert(NFKey(.interface(exit))) }
+            for guarantee in share.guarantees where !others.contains(guarantee.interface) {
                 let number = UInt32(RateMark.major) << 16 | UInt32(guarantee.minor)
                 classes.elements[NFKey(.interface(guarantee.interface))] = .value(NFKey(.mark(number)))
             }
         }
-        guard !classes.elements.isEmpty else { return nil }
+        guard !classes.elements.isEmpty else { return ([], []) }
         let chain = NFChain(
             "classing", hook: NFChain.Hook(.filter, .forward, priority: 100),
             rules: [

@@ -33,7 +33,8 @@ public struct MirrorKind: ResourceKind {
     public func observe(_ desired: Desired) async throws -> [String: MirrorObservation] {
         let specs = desired.specs(of: Self.self)
         var seen = specs.mapValues { _ in MirrorObservation() }
-        let ports = try Self.ports(links.shared())
+        // Without mirrors only ports that may have the mark of one concern anybody.
+        let ports = try Self.ports(links.shared().filter { !specs.isEmpty || !$0.alternativeNames.isEmpty })
         for (name, spec) in specs {
             seen[name]?.source = ports[spec.source]
             seen[name]?.target = ports[spec.target]
@@ -84,12 +85,7 @@ public struct MirrorKind: ResourceKind {
             var run = try MirrorRun(links.location)
             var outcomes: [StepOutcome] = []
             for step in steps {
-                do throws(NetlinkError) {
-                    try run.perform(step)
-                    outcomes.append(.done)
-                } catch {
-                    outcomes.append(.failed("\(error)"))
-                }
+                outcomes.append(StepOutcome { () throws(NetlinkError) in try run.perform(step) })
             }
             return outcomes
         } catch {

@@ -39,11 +39,10 @@ extension RateObservation {
             } else if let name = wanted[link.name] {
                 seen[name]?.occupant = link
             }
-            guard let name = NICKind.owner(of: link) else { continue }
             // A token bucket that nobody asks for may be ours, or not.
-            if specs[name] != nil || link.discipline == TokenBucket.kind {
-                seen[name, default: RateObservation()].port = link
-            }
+            let hasBucket = link.discipline == TokenBucket.kind
+            guard !specs.isEmpty || hasBucket, let name = NICKind.owner(of: link) else { continue }
+            if specs[name] != nil || hasBucket { seen[name, default: RateObservation()].port = link }
         }
         guard !seen.isEmpty else { return [:] }
         var socket = try location.socket(.route)

@@ -100,7 +100,10 @@ extension RateRun {
             guard let error = errors[step], error.operation == "change link" else { continue }
             removal.add(step: step, tolerating: .missing) { $0.deleteLink(.name(name)) }
         }
-        _ = try removal.errors(on: &socket)
+        for (step, error) in zip(steps.indices, try removal.errors(on: &socket)) {
+            guard let error, let name = steps[step].spec?.ifb else { continue }
+            failures[step] = "\(failures[step] ?? ""); and it cannot be removed, so remove \(name) yourself: \(error)"
+        }
     }
 
     /// Finds the ports as they are now; returns the ifbs by the NIC's name.

@@ -2,6 +2,7 @@ public import Capabilities
 internal import Manifest
 internal import Netlink
 public import Reconcile
+internal import SystemPackage
 
 /// What the node shows of how an uplink is shared out.
 public struct ShareObservation: Hashable, Sendable {
@@ -33,7 +34,7 @@ public struct ShareKind: ResourceKind {
     public func observe(_ desired: Desired) async throws -> [String: ShareObservation] {
         let specs = desired.specs(of: Self.self)
         var seen = specs.mapValues { _ in ShareObservation() }
-        for link in try links.shared() {
+        for link in try links.shared() where !specs.isEmpty || link.discipline == Self.discipline {
             let name = link.name.description
             guard specs[name] != nil || link.discipline == Self.discipline else { continue }
             seen[name, default: ShareObservation()].link = link
@@ -68,23 +69,21 @@ public struct ShareKind: ResourceKind {
     public func perform(_ steps: [Step<ShareSpec, ShareObservation>], desired: Desired) async -> [StepOutcome] {
         defer { links.forget() }
         // Uplinks are few: one after the other.
-        return steps.map { step in
-            do throws(NetlinkError) {
-                try perform(step)
-                return .done
-            } catch {
-                return .failed("\(error.about(step.name))")
-            }
-        }
+        return steps.map { step in StepOutcome { () throws(NetlinkError) in try perform(step) } }
     }
 
     private func perform(_ step: Step<ShareSpec, ShareObservation>) throws(NetlinkError) {
-        guard let seen = step.observation, let link = seen.link?.index else { return }
+        let seen = step.observation ?? ShareObservation()
+        guard let link = seen.link?.index else {
+            throw NetlinkError(
+                operation: "find uplink", subject: step.name,
+                cause: .refused(.noSuchAddressOrDevice, words: "this node has no such link", offset: nil))
+        }
         var socket = try links.location.socket(.route)
         var writer = MessageWriter()
         guard let spec = step.spec else {
             writer.removeRootDiscipline(of: link)
-            return try socket.request(one: writer)
+            return try socket.request(one: writer, about: step.name)
         }
         let major = RateMark.major
         if !seen.isOurs {
@@ -98,7 +97,7 @@ public struct ShareKind: ResourceKind {
         for share in seen.classes where !minors.contains(share.minor) {
             writer.removeClass(share.minor, of: link, major: major)
         }
-        try socket.request(one: writer)
+        try socket.request(one: writer, about: step.name)
     }
 }
 
@@ -125,8 +124,23 @@ extension ShareKind {
     public static let derivation = Derivation { desired, diagnostics in
         let nics = desired.specs(of: NICKind.self).filter { $0.value.guarantee != nil }
         let minors = ShareSpec.minors(nics.keys)
-        let shared = desired.specs(of: UplinkKind.self).filter { $0.value.rate != nil }
-        let served = Set(shared.values.map(\.switchName))
+        let devices = Dictionary(grouping: desired.specs(of: VLANPortKind.self).values, by: \.lower)
+        var served: Set<String> = []
+        for (name, uplink) in desired.specs(of: UplinkKind.self).sorted(by: { $0.key < $1.key }) {
+            guard let rate = uplink.rate else { continue }
+            let devices = (devices[uplink.interface] ?? []).sorted { $0.resourceName < $1.resourceName }
+            // A switch, and those that stand for its VLANs.
+            let switches = Set([uplink.switchName] + devices.map(\.switchName))
+            served.formUnion(switches)
+            let guarantees = nics.filter { switches.contains($0.value.switchName) }.sorted { $0.key < $1.key }
+                .compactMap { nic, spec in guarantee(of: nic, spec, minors) }
+            let position = desired.position(of: UplinkKind.id(name))
+            check(guarantees, of: uplink, rate, at: position, diagnostics)
+            let spec = ShareSpec(
+                interface: uplink.interface, rate: rate, guarantees: guarantees, devices: devices.map(\.interface))
+            let target = Reference(UplinkKind.id(name), at: position)
+            desired.add(ShareKind.self, name, spec, references: [target], at: position)
+        }
         for (name, nic) in nics.sorted(by: { $0.key < $1.key }) where !served.contains(nic.switchName) {
             guard let position = desired.position(of: NICKind.id(name)) else { continue }
             diagnostics.report(
@@ -134,28 +148,25 @@ extension ShareKind {
                 hint: "say what an uplink carries, `uplinks: [ { port: eth1, rate: 1Gbit } ]`, or leave 'guarantee' out"
             )
         }
-        for (name, uplink) in shared.sorted(by: { $0.key < $1.key }) {
-            guard let rate = uplink.rate else { continue }
-            let guarantees = nics.filter { $0.value.switchName == uplink.switchName }.sorted { $0.key < $1.key }
-                .compactMap { nic, spec in
-                    spec.guarantee.flatMap { guarantee in
-                        minors[nic].map {
-                            ShareSpec.Guarantee(nic: nic, interface: spec.interface, rate: guarantee, minor: $0)
-                        }
-                    }
-                }
-            let sum = guarantees.reduce(UInt64(0)) { $0 + $1.rate }
-            let position = desired.position(of: UplinkKind.id(name))
-            if sum > rate, let position {
-                diagnostics.report(
-                    at: position,
-                    "the NICs of switch '\(uplink.switchName)' are guaranteed \(BitRate(sum)), and \(name) carries "
-                        + "\(BitRate(rate))",
-                    hint: "lower 'guarantee' of some, or raise 'rate' of the uplink")
-            }
-            let spec = ShareSpec(interface: uplink.interface, rate: rate, guarantees: guarantees)
-            let target = Reference(UplinkKind.id(name), at: position)
-            desired.add(ShareKind.self, name, spec, references: [target], at: position)
-        }
+    }
+
+    private static func guarantee(
+        of nic: String, _ spec: NICSpec, _ minors: [String: UInt16]
+    ) -> ShareSpec.Guarantee? {
+        guard let rate = spec.guarantee, let minor = minors[nic] else { return nil }
+        return ShareSpec.Guarantee(nic: nic, interface: spec.interface, rate: rate, minor: minor)
+    }
+
+    private static func check(
+        _ guarantees: [ShareSpec.Guarantee], of uplink: UplinkSpec, _ rate: UInt64, at position: Position?,
+        _ diagnostics: Diagnostics
+    ) {
+        let sum = guarantees.reduce(UInt64(0)) { $0 + $1.rate }
+        guard sum > rate, let position else { return }
+        diagnostics.report(
+            at: position,
+            "the NICs of switch '\(uplink.switchName)' are guaranteed \(BitRate(sum)), and \(uplink.resourceName) "
+                + "carries \(BitRate(rate))",
+            hint: "lower 'guarantee' of some, or raise 'rate' of the uplink")
     }
 }

@@ -21,11 +21,17 @@ public struct ShareSpec: Hashable, Sendable {
     public let rate: UInt64
     /// By the NIC's name.
     public let guarantees: [Guarantee]
+    /// The ports by which bridges send to it: itself, and VLAN devices on it, which hand on a packet with its class.
+    public let exits: [InterfaceName]
 
-    public init(interface: InterfaceName, rate: UInt64, guarantees: [Guarantee] = []) {
+    /// - Parameter devices: the VLAN devices on it.
+    public init(
+        interface: InterfaceName, rate: UInt64, guarantees: [Guarantee] = [], devices: [InterfaceName] = []
+    ) {
         self.interface = interface
         self.rate = rate
         self.guarantees = guarantees
+        exits = [interface] + devices
     }
 }
 

@@ -135,14 +135,7 @@ public struct UplinkKind: ResourceKind {
     public func perform(_ steps: [Step<UplinkSpec, UplinkObservation>], desired: Desired) async -> [StepOutcome] {
         defer { links.forget() }
         // Uplinks are few: one after the other, so that a failure of one is its own.
-        return steps.map { step in
-            do throws(NetlinkError) {
-                try perform(step)
-                return .done
-            } catch {
-                return .failed("\(error)")
-            }
-        }
+        return steps.map { step in StepOutcome { () throws(NetlinkError) in try perform(step) } }
     }
 }
 

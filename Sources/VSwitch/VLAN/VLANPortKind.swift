@@ -88,14 +88,7 @@ public struct VLANPortKind: ResourceKind {
     ) async -> [StepOutcome] {
         defer { links.forget() }
         // Few, as uplinks are: one after the other, so that a failure of one is its own.
-        return steps.map { step in
-            do throws(NetlinkError) {
-                try perform(step)
-                return .done
-            } catch {
-                return .failed("\(error)")
-            }
-        }
+        return steps.map { step in StepOutcome { () throws(NetlinkError) in try perform(step) } }
     }
 }
 

@@ -93,9 +93,7 @@ enum ClaimError: Error, CustomStringConvertible {
     var description: String {
         switch self {
         case .busy(let holder, let waited):
-            let time = Int((waited / .seconds(1)).rounded())
-            return "\(holder) is changing this network namespace"
-                + (time > 0 ? " and did not finish within \(time) s" : "") + ": nothing was changed; try again later"
+            return "\(holder) is changing this network namespace\(waited.inVain)"
         case .kept(let holder):
             return
                 "\(holder) keeps this network namespace, with another state: two agents would undo each other's work. "

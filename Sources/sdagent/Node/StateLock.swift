@@ -108,8 +108,14 @@ struct LockedError: Error, CustomStringConvertible {
 
     var description: String {
         let who = holder.map { "the process \($0)" } ?? "another process"
-        let time = Int((waited / .seconds(1)).rounded())
-        return "\(who) is changing this node (it holds \(path))"
-            + (time > 0 ? " and did not finish within \(time) s" : "") + ": nothing was changed; try again later"
+        return "\(who) is changing this node (it holds \(path))\(waited.inVain)"
+    }
+}
+
+extension Duration {
+    /// What is said of somebody who was waited for so long, to whole seconds.
+    var inVain: String {
+        let time = Int((self / .seconds(1)).rounded())
+        return (time > 0 ? " and did not finish within \(time) s" : "") + ": nothing was changed; try again later"
     }
 }

@@ -53,7 +53,8 @@ struct MarkingTests {
         return Node(
             space,
             Reconciler(kinds: [
-                SwitchKind(links: links), GuardKind(links: links, ledger), MarkingKind(ledger), NICKind(links: links),
+                SwitchKind(links: links), GuardKind(links: links, ledger), MarkingKind(links: links, ledger),
+                NICKind(links: links),
             ]))
     }
 
@@ -79,6 +80,20 @@ struct MarkingTests {
         let shown = try await hall.spaces[1].run("nft", "list", "table", "inet", "w")
         return shown.split(separator: "\n").filter { $0.contains("counter packets 1 ") }.compactMap { line in
             line.split(separator: "\"").dropFirst().first.map(String.init)
+        }
+    }
+
+    @Test(.enabled(if: TestNamespace.isPossible))
+    func `a link that has a NIC's name and is somebody else's is not marked`() async throws {
+        try await Hall.with { hall in
+            let node = node(hall.node.space)
+            let wanted = try desired(hall, ["af41", nil, "ef"])
+            let port = try #require(wanted.specs(of: NICKind.self)["a/net0"]?.interface.description)
+            try await hall.node.space.run("ip", "link", "add", port, "type", "veth", "peer", "name", "stranger")
+            let left = await node.apply(wanted)
+            #expect(left.count == 1 && left[0].hasPrefix("nic/a/net0 conflict"), "\(left)")
+            let shown = try await hall.node.space.run("nft", "list", "map", "bridge", "sdagent-marking", "marks")
+            #expect(!shown.contains("\"\(port)\"") && shown.contains("jump dscp-ef"), "\(shown)")
         }
     }
 

@@ -1,3 +1,4 @@
+import Capabilities
 import Manifest
 import Netlink
 import Reconcile
@@ -26,6 +27,24 @@ struct ShareTests {
         #expect(guarantees.map(\.nic) == ["vm0/net0", "vm1/net0", "vm2/net0"] && guarantees[1].minor == minor)
         #expect(Set(guarantees.map(\.minor)).count == 3)
         #expect(first?.specs(of: RateKind.self).isEmpty == true)
+    }
+
+    @Test(arguments: [false, true])
+    func `a NIC in a VLAN has its guarantee, whichever way the VLAN leaves`(isFiltering: Bool) throws {
+        let text = """
+            switches: { blue: { uplinks: [ { port: eth1, rate: 100Mbit } ] } }
+            vms: { vm1: { nics: [ { switch: blue, vlan: 10, rate: { guarantee: 60Mbit } } ] } }
+            """
+        let known = Capabilities(
+            raw: isFiltering ? [:] : [.vlanFiltering: .missing(option: "CONFIG_BRIDGE_VLAN_FILTERING")])
+        let (desired, mistakes) = Manifests.load(text, capabilities: { known })
+        #expect(mistakes == [])
+        let guarantees = desired?.specs(of: ShareKind.self)["eth1"]?.guarantees ?? []
+        #expect(guarantees.map(\.nic) == ["vm1/net0"])
+        let table = desired?.specs(of: MarkingKind.self)["bridge"]
+        let exits = ["eth1"] + (isFiltering ? [] : ["eth1.10"])
+        let keys = exits.compactMap { InterfaceName($0) }.map { NFKey(.interface($0)) }
+        #expect(table?.sets["shared"]?.elements.keys.sorted() == keys.sorted())
     }
 
     @Test(
@@ -74,7 +93,8 @@ struct ShareTests {
         return Node(
             space,
             Reconciler(kinds: [
-                SwitchKind(links: links), UplinkKind(links: links), MarkingKind(ledger), NICKind(links: links),
+                SwitchKind(links: links), UplinkKind(links: links), MarkingKind(links: links, ledger),
+                NICKind(links: links),
                 ShareKind(links: links),
             ]))
     }
