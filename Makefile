@@ -10,7 +10,7 @@ help:
 	@echo 'make setup   install the Debian packages that building and testing need'
 	@echo 'make build   the release binary, .build/sdagent: static Swift, no Swift needed on the node'
 	@echo 'make test    every test, with namespaces, disks, peers and a guest; ends with the sum'
-	@echo 'make test-guest  the tests of the switch on Debian'"'"'s own kernel, in a guest: some 10 minutes'
+	@echo 'make test-guest  the tests of the switch on Debian'"'"'s own kernel, in a guest: some 25 minutes'
 	@echo 'make check   the form: swift-format and the house rules, in seconds'
 	@echo 'make fmt     put the form right'
 	@echo 'make demo    a switch, a router, disks and two real VMs, shown step by step; cleans up after itself'
