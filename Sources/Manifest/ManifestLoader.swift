@@ -19,11 +19,29 @@ public struct ManifestLoader {
 
     /// All resources of all files, each name once in its section. What is wrong goes to `diagnostics`.
     public func load(_ sources: [Source], _ diagnostics: Diagnostics) -> [ManifestEntry] {
+        load(sources, diagnostics) { _, _ in }
+    }
+
+    /// The same with what it takes to read another version of these texts by what differs; that costs a second look at
+    /// each byte.
+    public func outlined(
+        _ sources: [Source], _ diagnostics: Diagnostics
+    ) -> (entries: [ManifestEntry], outline: ManifestOutline) {
+        var outlines: [SourceOutline?] = []
+        let entries = load(sources, diagnostics) { outlines.append(SourceOutline(of: $0, $1)) }
+        return (entries, ManifestOutline(outlines))
+    }
+
+    private func load(
+        _ sources: [Source], _ diagnostics: Diagnostics, _ noting: (Source, [Node]) -> Void
+    ) -> [ManifestEntry] {
         var entries: [ManifestEntry] = []
         var seen: [String: [String: Position]] = [:]
         for source in sources {
             diagnostics.keep(source)
-            for document in YAMLReader.read(source, diagnostics) where !document.isNull {
+            let documents = YAMLReader.read(source, diagnostics)
+            noting(source, documents)
+            for document in documents where !document.isNull {
                 guard case .mapping(let top) = document.content else {
                     diagnostics.report(
                         at: document, "a manifest is a mapping of sections, not \(document.words)", hint: sectionHint)

@@ -39,14 +39,22 @@ public struct Desired: Sendable {
     ) {
         // Out of the box before it is changed, so that the dictionary is not copied each time.
         var shelf = shelves.removeValue(forKey: Kind.name) as? [String: Kind.Spec] ?? [:]
-        if shelf.updateValue(spec, forKey: name) == nil {
+        let isNew = shelf.updateValue(spec, forKey: name) == nil
+        shelves[Kind.name] = shelf
+        if isNew {
             order[Kind.name, default: []].append(name)
             isArranged = false
         }
-        shelves[Kind.name] = shelf
         let id = Kind.id(name)
         needs[id] = references.isEmpty ? nil : references
         positions[id] = position
+    }
+
+    /// Replaces the spec of a resource that is there, and leaves the rest of it as it is.
+    mutating func replace<Kind: ResourceKind>(_ kind: Kind.Type, _ name: String, _ spec: Kind.Spec) {
+        var shelf = shelves.removeValue(forKey: Kind.name) as? [String: Kind.Spec] ?? [:]
+        shelf[name] = spec
+        shelves[Kind.name] = shelf
     }
 
     /// The specs of one kind by name.
@@ -82,6 +90,11 @@ public struct Desired: Sendable {
     /// Adds to what a resource needs: for one that stands on a derived resource (a NIC on the guard's rules).
     public mutating func addReference(from id: ResourceID, to target: ResourceID) {
         needs[id, default: []].append(Reference(target, at: positions[id]))
+    }
+
+    /// Replaces what a resource needs.
+    mutating func setReferences(of id: ResourceID, _ references: [Reference]) {
+        needs[id] = references.isEmpty ? nil : references
     }
 
     /// Where the manifest names a resource; nil for a derived one.

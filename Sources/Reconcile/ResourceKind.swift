@@ -38,6 +38,14 @@ public protocol ResourceKind: Sendable {
     /// once, and compared at once.
     static func sharing(_ specs: [String: Spec], with others: [String: Spec]) -> [String: Spec]
 
+    /// The steps that another spec takes on a node that was as the old one says, known without a look at all of it.
+    ///
+    /// Nothing of the kind is observed before or after, so a conformer answers only where it knows that nothing has
+    /// changed since the last look.
+    ///
+    /// - Returns: nil where it takes a look to say.
+    func steps(for changes: [SpecChange<Spec>]) throws -> [Step<Spec, Observation>]?
+
     /// Makes the node so. One outcome for each step, in the order of the steps.
     ///
     /// A run holds either deletions only (from the last kind to the first) or none (from the first kind to the last).
@@ -51,6 +59,8 @@ extension ResourceKind {
     public func obstacle(_ observation: Observation) -> Obstacle? { nil }
 
     public func disruption(_ change: Change, spec: Spec?, observation: Observation?) -> [String] { [] }
+
+    public func steps(for changes: [SpecChange<Spec>]) throws -> [Step<Spec, Observation>]? { nil }
 
     public func remark(_ spec: Spec) -> String? { nil }
 

@@ -21,8 +21,30 @@ public struct Section: Sendable {
 /// is compiled from others. It runs when every section is decoded.
 public struct Derivation: Sendable {
     public let run: @Sendable (_ desired: inout Desired, _ diagnostics: Diagnostics) -> Void
+    /// The names of the kinds that it reads or changes.
+    let kinds: Set<String>
+    private let amend: Amend
 
-    public init(_ run: @escaping @Sendable (_ desired: inout Desired, _ diagnostics: Diagnostics) -> Void) {
+    /// Does for what differs what `run` would do for all, to a set that was derived before the difference.
+    ///
+    /// - Returns: false where it cannot tell without all, or finds a mistake, of which a reading of all will tell.
+    public typealias Amend = @Sendable (_ revision: inout Revision, _ amendment: Amendment) -> Bool
+
+    /// - Parameters:
+    ///   - kinds: the names of the kinds that it reads or changes, of those that a manifest names: an amendment of
+    ///     others is none of its business.
+    ///   - amend: does it for an amendment of these; if nothing else is said, nothing but a reading of all does.
+    public init(
+        of kinds: Set<String>, amend: @escaping Amend = { _, _ in false },
+        _ run: @escaping @Sendable (_ desired: inout Desired, _ diagnostics: Diagnostics) -> Void
+    ) {
+        self.kinds = kinds
+        self.amend = amend
         self.run = run
+    }
+
+    /// - Returns: whether the set is as `run` would have left it.
+    func amend(_ revision: inout Revision, _ amendment: Amendment) -> Bool {
+        kinds.isDisjoint(with: amendment.kinds) || amend(&revision, amendment)
     }
 }

@@ -10,6 +10,9 @@ public protocol TableKind: ResourceKind where Spec == NFTable, Observation == Ta
     /// The kind whose resources stand on the table.
     associatedtype Subject: ResourceKind
 
+    /// The names of the kinds that a manifest names of which the table is compiled.
+    static var sources: Set<String> { get }
+
     /// The name of the one resource: `bridge` of `guard/bridge`.
     static var resourceName: String { get }
 
@@ -18,6 +21,11 @@ public protocol TableKind: ResourceKind where Spec == NFTable, Observation == Ta
 
     /// The table that the manifest asks for, compiled from all subjects and what else it says of them.
     static func compile(_ subjects: [String: Subject.Spec], _ desired: Desired) -> NFTable
+
+    /// The same table after an amendment of what it is compiled of, changed where that differs.
+    ///
+    /// - Returns: nil where it takes all of it to say.
+    static func amend(_ table: NFTable, _ revision: Revision, _ amendment: Amendment) -> NFTable?
 
     /// The table that the node should have at this moment: the one that the manifest asks for, adjusted to what is
     /// there. What has the name of a thing of ours and is another's must not feel our rules; what is still there of
@@ -30,6 +38,9 @@ public protocol TableKind: ResourceKind where Spec == NFTable, Observation == Ta
     func adjusted(
         _ wanted: NFTable?, over seen: NFTable?, _ desired: Desired, at moment: TableMoment
     ) throws(NetlinkError) -> NFTable?
+
+    /// Whether all that the table is adjusted to, but for the table itself, is as it was at the last look.
+    func isSettled() throws -> Bool
 
     /// What a plan tells of the way from one table to the other; at least one is there, and they differ.
     func fields(from seen: NFTable?, to wanted: NFTable?, _ change: NFTableChange) -> [FieldChange]
@@ -52,14 +63,28 @@ public struct TableObservation: Sendable {
     public let sight: NFOwnedTable.Sight
     /// The table that the node should have at this moment.
     public let adjusted: NFTable?
+    /// Whether the node is known to ask for nothing else than the manifest, also when it comes to the deed.
+    public var isSettled = false
 }
 
 extension TableKind {
     public static var adjustsTo: Set<String> { [Subject.name] }
 
+    public static var sources: Set<String> { [Subject.name] }
+
+    public static func amend(_ table: NFTable, _ revision: Revision, _ amendment: Amendment) -> NFTable? { nil }
+
+    /// Changes the table of a set that was derived before the amendment.
+    public static func amend(_ revision: inout Revision, _ amendment: Amendment) -> Bool {
+        guard let table = revision.desired.specs(of: Self.self)[resourceName] else { return false }
+        guard let amended = amend(table, revision, amendment) else { return false }
+        if amended != table { revision.replace(Self.self, resourceName, amended) }
+        return true
+    }
+
     /// Adds the table to the desired set where it has any subject, and makes each of them stand on it.
     public static var derivation: Derivation {
-        Derivation { desired, _ in
+        Derivation(of: sources, amend: amend) { desired, _ in
             let subjects = desired.specs(of: Subject.self)
             guard !subjects.isEmpty else { return }
             desired.add(Self.self, resourceName, compile(subjects, desired))
@@ -71,6 +96,26 @@ extension TableKind {
         var specs = specs
         for (name, table) in specs { specs[name] = table.sharing(with: others[name]) }
         return specs
+    }
+
+    public func isSettled() throws -> Bool { false }
+
+    public func steps(for changes: [SpecChange<NFTable>]) throws -> [Step<NFTable, TableObservation>]? {
+        guard try isSettled() else { return nil }
+        var steps: [Step<NFTable, TableObservation>] = []
+        for spec in changes {
+            // In the ground that nobody has moved, it is what it was compiled to be.
+            guard let sight = try owned.look(), sight.isOurs, !sight.lacksProtection, sight.table == spec.before else {
+                return nil
+            }
+            let change = NFTableChange(from: spec.before, to: spec.after)
+            steps.append(
+                Step(
+                    name: spec.name, change: .update(fields(from: spec.before, to: spec.after, change)),
+                    spec: spec.after,
+                    observation: TableObservation(sight: sight, adjusted: spec.after, isSettled: true)))
+        }
+        return steps
     }
 
     public func fields(from seen: NFTable?, to wanted: NFTable?, _ change: NFTableChange) -> [FieldChange] {

@@ -89,7 +89,7 @@ extension Kinds {
                 MarkingKind.derivation,
                 RoutedKind.derivation,
                 StateKind.derivation(joined: RouterKind.joinedSwitches),
-                RouterChecks.derivation(claims: nicAddresses),
+                RouterChecks.derivation(claims: nicAddresses, coming: NICKind.addresses(in:)),
                 RouterKind.resolution(bridges: bridgeAddresses),
                 NATKind.derivation,
                 VMKind.derivation,

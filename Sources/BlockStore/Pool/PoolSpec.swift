@@ -34,7 +34,7 @@ extension PoolKind {
 
     /// Pools lie beside each other, not in each other.
     public static var derivation: Derivation {
-        Derivation { desired, diagnostics in
+        Derivation(of: [name]) { desired, diagnostics in
             let pools = desired.specs(of: PoolKind.self).values.sorted { $0.name < $1.name }
             for (index, later) in pools.enumerated() {
                 for earlier in pools[..<index] {

@@ -117,7 +117,7 @@ extension TargetKind {
     /// Reports a volume that two targets would let be written: each of them has reservations, and an order of writes,
     /// of its own, and keeps its initiators from each other's only.
     public static var derivation: Derivation {
-        Derivation { desired, diagnostics in
+        Derivation(of: [name, VolumeKind.name]) { desired, diagnostics in
             var writers: [String: String] = [:]
             for (name, spec) in desired.specs(of: Self.self).sorted(by: { $0.key < $1.key }) {
                 let writable = Set(spec.units.values.filter { !$0.isReadOnly }.map(\.volume))

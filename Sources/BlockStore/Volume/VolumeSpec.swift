@@ -47,7 +47,7 @@ extension VolumeKind {
 
     /// Volumes and the images that they are cloned from lie in one pool, since backing files are found nowhere else.
     public static var derivation: Derivation {
-        Derivation { desired, diagnostics in
+        Derivation(of: [VolumeKind.name, ImageKind.name]) { desired, diagnostics in
             for (name, spec) in desired.specs(of: VolumeKind.self).sorted(by: { $0.key < $1.key }) {
                 guard let image = spec.image.flatMap({ desired.specs(of: ImageKind.self)[$0] }) else { continue }
                 guard image.pool != spec.pool else { continue }

@@ -140,6 +140,13 @@ extension MessageWriter {
         }
     }
 
+    /// Asks how many flows there are.
+    mutating func countConntrack() {
+        message(ConntrackMessage.type(IPCTNL_MSG_CT_GET_STATS), operation: "count flows") {
+            $0.append(ConntrackMessage.header(isIPv4: nil))
+        }
+    }
+
     /// Forgets one flow.
     ///
     /// It is named by its tuple always: a message of this type without one would forget all flows there are.

@@ -1,3 +1,5 @@
+internal import CNetlink
+
 extension NetlinkSocket {
     /// The flows that the filter means, of a socket of the netfilter family.
     ///
@@ -19,6 +21,25 @@ extension NetlinkSocket {
             count += 1
             return entry
         }
+    }
+
+    /// How many flows the network namespace has, of a socket of the netfilter family. A list walks the hash table of
+    /// all namespaces, which takes its time also where there are none.
+    public mutating func conntrackCount() throws(NetlinkError) -> Int {
+        var request = MessageWriter()
+        request.countConntrack()
+        var count: UInt32?
+        for case let error? in try self.request(
+            request,
+            onReply: { _, message in
+                for attribute in message.attributes(after: nfgenmsg.self)
+                where attribute.type == Int(CTA_STATS_GLOBAL_ENTRIES.rawValue) {
+                    count = attribute.bigEndian()
+                }
+            })
+        { throw error }
+        guard let count else { throw NetlinkError(operation: "count flows", cause: .malformed) }
+        return Int(count)
     }
 
     /// Forgets these flows, and no later ones of the same tuples: the next packet of each is that of a new flow.

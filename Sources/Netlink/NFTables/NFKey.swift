@@ -37,6 +37,15 @@ public struct NFKey: Hashable, Sendable {
         count += bytes
     }
 
+    /// Leaves so many bytes of it, if there are more.
+    public mutating func shorten(to count: Int) {
+        guard count < self.count else { return }
+        withUnsafeMutableBytes(of: &storage) { bytes in
+            for index in count..<Self.capacity { bytes[index] = 0 }
+        }
+        self.count = count
+    }
+
     /// To four bytes, as each value of a concatenation is.
     mutating func pad() { count = (count + 3) & ~3 }
 

@@ -69,6 +69,8 @@ public struct NFSet: Hashable, Sendable {
     public var elements: [NFKey: NFData]
     /// Its ranges.
     public var ranges: [NFRange: NFData] = [:]
+    /// How its single keys came from those of another set, if they are still the same; nil where nobody knows.
+    private(set) var edition: NFSetEdition?
 
     public init(
         _ name: String, key: [Field], target: Target = .member, form: Form = .keys,
@@ -98,6 +100,28 @@ public struct NFSet: Hashable, Sendable {
         self.ranges = Dictionary(merged.map { ($0, .member) }) { first, _ in first }
     }
 
+    /// Takes keys out and puts others in, and remembers that: what lies between it and the set as it was is then told
+    /// at once (`NFSetChange`), however many elements both have.
+    ///
+    /// A key that is there and leads elsewhere is in both.
+    public mutating func edit(removing: some Sequence<NFKey>, inserting: [NFKey: NFData]) {
+        let base = elements
+        var edited = elements
+        var (removed, added): ([NFKey: NFData], [NFKey: NFData]) = ([:], [:])
+        for key in removing { removed[key] = edited.removeValue(forKey: key) }
+        for (key, data) in inserting {
+            guard let other = edited.updateValue(data, forKey: key) else {
+                if removed[key] == data { removed[key] = nil } else { added[key] = data }
+                continue
+            }
+            guard other != data else { continue }
+            removed[key] = other
+            added[key] = data
+        }
+        elements = edited
+        edition = NFSetEdition(base: base, result: edited, added: added, removed: removed)
+    }
+
     /// Whether its elements are ranges of one field, which the kernel keeps as where they begin and where they end.
     var isSegmented: Bool { form == .ranges && key.count == 1 }
 
@@ -119,5 +143,43 @@ public struct NFSet: Hashable, Sendable {
             rest >>= 6
         }
         return fields.isEmpty ? nil : fields
+    }
+}
+
+extension NFSet {
+    /// Where it came from is no part of it, but tells whether it has changed.
+    public static func == (left: NFSet, right: NFSet) -> Bool {
+        guard left.hasFrame(of: right), left.ranges == right.ranges else { return false }
+        if let edition = right.edition, edition.leads(from: left, to: right) { return edition.isEmpty }
+        if let edition = left.edition, edition.leads(from: right, to: left) { return edition.isEmpty }
+        return left.elements == right.elements
+    }
+
+    public func hash(into hasher: inout Hasher) {
+        hasher.combine(name)
+        hasher.combine(elements)
+        hasher.combine(ranges)
+    }
+}
+
+/// What an edit has made of the keys of a set.
+final class NFSetEdition: Sendable {
+    /// The keys before.
+    private let base: [NFKey: NFData]
+    /// The keys behind it: a set may have changed since.
+    private let result: [NFKey: NFData]
+    let added: [NFKey: NFData]
+    let removed: [NFKey: NFData]
+
+    var isEmpty: Bool { added.isEmpty && removed.isEmpty }
+
+    /// Whether it is what lies between two sets. Dictionaries that share their memory are equal at once.
+    func leads(from old: NFSet, to new: NFSet) -> Bool { base == old.elements && result == new.elements }
+
+    init(base: [NFKey: NFData], result: [NFKey: NFData], added: [NFKey: NFData], removed: [NFKey: NFData]) {
+        self.base = base
+        self.result = result
+        self.added = added
+        self.removed = removed
     }
 }

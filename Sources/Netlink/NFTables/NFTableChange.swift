@@ -56,13 +56,17 @@ public struct NFSetChange: Hashable, Sendable {
     public let removed: NFElements
 
     /// Nil where there is nothing to do.
-    init?(from old: NFSet, to new: NFSet) {
+    public init?(from old: NFSet, to new: NFSet) {
         set = new.name
         // What packets have put in is none of ours.
         if case .dynamic = new.form { return nil }
         var added = NFElements()
         var removed = NFElements()
-        (added.keys, removed.keys) = Self.compare(old.elements, new.elements)
+        if let edition = new.edition, edition.leads(from: old, to: new) {
+            (added.keys, removed.keys) = (edition.added, edition.removed)
+        } else {
+            (added.keys, removed.keys) = Self.compare(old.elements, new.elements)
+        }
         (added.ranges, removed.ranges) = Self.compare(old.ranges, new.ranges)
         if added.isEmpty && removed.isEmpty { return nil }
         self.added = added

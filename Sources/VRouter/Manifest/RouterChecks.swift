@@ -20,9 +20,24 @@ public struct AddressClaim: Sendable {
 
 /// What must be true across routers, and between them and the NICs on their switches.
 public enum RouterChecks {
-    /// - Parameter claims: the addresses of NICs, which this part does not know.
-    public static func derivation(claims: @escaping @Sendable (Desired) -> [AddressClaim] = { _ in [] }) -> Derivation {
-        Derivation { desired, diagnostics in
+    /// - Parameters:
+    ///   - claims: the addresses of NICs, which this part does not know.
+    ///   - coming: those that NICs get by an amendment; nil where only `claims` can tell.
+    ///   - owner: the name of the kind that has them.
+    public static func derivation(
+        claims: @escaping @Sendable (Desired) -> [AddressClaim] = { _ in [] },
+        coming: @escaping @Sendable (Amendment) -> [IPAddress]? = { _ in nil }, of owner: String = "nic"
+    ) -> Derivation {
+        Derivation(
+            of: [RouterKind.name, owner],
+            amend: { revision, amendment in
+                guard !amendment.concerns(RouterKind.name), let coming = coming(amendment) else { return false }
+                let routers = revision.desired.specs(of: RouterKind.self).values
+                return !routers.contains { router in
+                    router.interfaces.contains { $0.addresses.contains { coming.contains($0.value.address) } }
+                }
+            }
+        ) { desired, diagnostics in
             let routers = desired.specs(of: RouterKind.self).values.sorted { $0.name < $1.name }
             var check = Check(routers: routers, diagnostics: diagnostics)
             check.run(claims(desired))

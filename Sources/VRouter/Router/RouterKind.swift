@@ -88,7 +88,7 @@ public struct RouterKind: ResourceKind {
     ///
     /// - Parameter bridges: them by the switch's name, which another part knows.
     public static func resolution(bridges: @escaping @Sendable (Desired) -> [String: MACAddress]) -> Derivation {
-        Derivation { desired, _ in
+        Derivation(of: [name, "switch"]) { desired, _ in
             let bridges = bridges(desired)
             for (name, unresolved) in desired.specs(of: Self.self) {
                 var spec = unresolved

@@ -30,7 +30,7 @@ public struct FenceKind<Side: FenceSide>: TableKind {
     /// Adds the table where there is any switch and the kernel needs this side of it. NICs stand on it. An uplink
     /// does not: the node may be reached by it.
     public static var derivation: Derivation {
-        Derivation { desired, _ in
+        Derivation(of: GuardKind.sources, amend: NICKind.indifference) { desired, _ in
             guard FenceTable.isNeeded(Side.position), !desired.specs(of: SwitchKind.self).isEmpty else { return }
             desired.add(Self.self, resourceName, compile(desired.specs(of: SwitchKind.self), desired))
             let fence = id(resourceName)

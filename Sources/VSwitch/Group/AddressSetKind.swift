@@ -10,6 +10,8 @@ public struct AddressSetKind: ResourceKind {
 
     public func diff(name: String, spec: AddressSetSpec?, observation: Never?) -> Change { .none }
 
+    public func steps(for changes: [SpecChange<AddressSetSpec>]) -> [Step<AddressSetSpec, Never>]? { [] }
+
     public func perform(_ steps: [Step<AddressSetSpec, Never>], desired: Desired) async -> [StepOutcome] {
         steps.map { _ in .done }
     }

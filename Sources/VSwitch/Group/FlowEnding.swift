@@ -4,7 +4,12 @@ internal import Reconcile
 
 /// Has conntrack forget what the rules of some NICs forbid, after a change of them.
 struct FlowEnding: Sendable {
-    private let judge: FlowJudge
+    private let policy: Policy
+    private let desired: Desired
+    private let concerned: Concerned
+    /// The NICs that had no groups so far, by their resource names.
+    private let new: Set<String>
+    private let places: [UInt16: FlowJudge.Place]
     private let location: NetworkLocation
 
     /// So many are held in memory and forgotten at a time.
@@ -22,26 +27,48 @@ struct FlowEnding: Sendable {
     private static let awaited = 8_192
 
     /// - Parameters:
-    ///   - judged: the NICs whose rules may allow less than before.
+    ///   - concerned: whose rules may allow less than before.
     ///   - new: those of them that had no groups so far, by their resource names.
     /// - Returns: nil where there is nothing to end: all their groups keep flows, or the kernel cannot, which their
     ///   groups say then (`GroupKind`).
     init?(
-        _ policy: Policy, among judged: [NICSpec], new: Set<String>, _ desired: Desired, in location: NetworkLocation
+        _ policy: Policy, _ concerned: Concerned, new: Set<String>, _ desired: Desired, in location: NetworkLocation
     ) {
-        let kept = Set(policy.groups.values.filter { $0.liveFlows == .keep }.map(\.name))
-        let names = Set(judged.filter { kept.isDisjoint(with: $0.groups) }.map(\.resourceName))
-        if names.isEmpty { return nil }
         if case .missing = Capabilities.current[.conntrackNetlink] { return nil }
+        self.policy = policy
+        self.desired = desired
+        self.concerned = concerned
+        self.location = location
+        places = FlowJudge.places(desired.specs(of: SwitchKind.self).values)
+        let kept = Self.keeping(policy)
+        if kept.isEmpty {
+            self.new = new
+            return
+        }
+        let names = Self.judged(concerned, desired, kept)
+        if names.isEmpty { return nil }
+        self.new = new.intersection(names)
+    }
+
+    /// The groups that keep their flows.
+    private static func keeping(_ policy: Policy) -> Set<String> {
+        Set(policy.groups.values.filter { $0.liveFlows == .keep }.map(\.name))
+    }
+
+    private static func judged(_ concerned: Concerned, _ desired: Desired, _ kept: Set<String>) -> Set<String> {
+        let nics = concerned.nics(among: desired.specs(of: NICKind.self).values)
+        return Set(nics.filter { kept.isDisjoint(with: $0.groups) }.map(\.resourceName))
+    }
+
+    /// It takes a look at every NIC, so it is made when there is a flow to judge.
+    private func makeJudge() -> FlowJudge {
         func model(_ names: Set<String>) -> PolicyModel {
             PolicyModel(
                 desired.specs(of: NICKind.self).values, groups: policy.groups, sets: policy.sets, judged: names)
         }
-        let newcomers = new.intersection(names)
-        judge = FlowJudge(
-            model: model(names), newcomers: newcomers.isEmpty ? nil : model(newcomers),
-            places: FlowJudge.places(desired.specs(of: SwitchKind.self).values), state: policy.state)
-        self.location = location
+        return FlowJudge(
+            model: model(Self.judged(concerned, desired, Self.keeping(policy))),
+            newcomers: new.isEmpty ? nil : model(new), places: places, state: policy.state)
     }
 
     /// Ends the flows, and refuses what answers to them for a moment.
@@ -49,11 +76,12 @@ struct FlowEnding: Sendable {
     /// - Parameter refuse: has the bridge refuse answers like these; each time it gets all there are.
     func run(refusing refuse: (Set<ConntrackTuple>) throws(NFError) -> Void) async throws(NFError) {
         var answers: Set<ConntrackTuple> = []
+        var judge: FlowJudge?
         let clock = ContinuousClock()
-        var end = clock.now + (judge.newcomers == nil ? .zero : Self.graceOfNewcomers)
+        var end = clock.now + (new.isEmpty ? .zero : Self.graceOfNewcomers)
         for _ in 0..<Self.looks {
             // A flow that has ended only now may have been answered a moment ago, however long it took to come here.
-            if try self.end(&answers, refuse) { end = max(end, clock.now + Self.grace) }
+            if try self.end(&answers, &judge, refuse) { end = max(end, clock.now + Self.grace) }
             // Of flows that nobody asked conntrack about so far the first that it sees may be an answer.
             if clock.now >= end || Task.isCancelled { return }
             // Where the task is cancelled while it sleeps the next look is the last.
@@ -65,22 +93,28 @@ struct FlowEnding: Sendable {
     ///
     /// - Returns: whether flows have ended of which answers may be under way.
     private func end(
-        _ answers: inout Set<ConntrackTuple>, _ refuse: (Set<ConntrackTuple>) throws(NFError) -> Void
+        _ answers: inout Set<ConntrackTuple>, _ known: inout FlowJudge?,
+        _ refuse: (Set<ConntrackTuple>) throws(NFError) -> Void
     ) throws(NFError) -> Bool {
         var isAny = false
         for _ in 0..<Self.shares {
-            let known = answers
-            let ended = try conntrack { socket throws(NetlinkError) in
-                try socket.conntrack(atMost: Self.share) {
-                    judge.forbids($0) || judge.places[$0.originalZone] != nil && known.contains($0.original.withoutZone)
+            let awaited = answers
+            let ended = try conntrack { (socket) throws(NetlinkError) -> [ConntrackEntry] in
+                if try socket.conntrackCount() == 0 { return [] }
+                return try socket.conntrack(atMost: Self.share) { entry in
+                    guard places[entry.originalZone] != nil else { return false }
+                    let judge = known ?? makeJudge()
+                    known = judge
+                    return judge.forbids(entry) || awaited.contains(entry.original.withoutZone)
                 }
             }
+            guard let judge = known, !ended.isEmpty else { return isAny }
             for entry in ended where entry.original.transport == IPProtocol.udp.number {
                 isAny = true
                 guard answers.count < Self.awaited else { break }
                 answers.formUnion(judge.answers(to: entry).map(\.withoutZone))
             }
-            if answers.count > known.count { try refuse(answers) }
+            if answers.count > awaited.count { try refuse(answers) }
             if let failure = try conntrack({ (socket) throws(NetlinkError) in try socket.forget(ended) }).first {
                 throw .netlink(failure.error)
             }

@@ -49,6 +49,11 @@ public struct GroupKind: ResourceKind {
         return .none
     }
 
+    /// Its tables have its rules. What this kernel cannot do of it is for a look to say.
+    public func steps(for changes: [SpecChange<GroupSpec>]) -> [Step<GroupSpec, GroupObservation>]? {
+        changes.allSatisfy { $0.before.liveFlows == $0.after.liveFlows } ? [] : nil
+    }
+
     public func perform(_ steps: [Step<GroupSpec, GroupObservation>], desired: Desired) async -> [StepOutcome] {
         steps.map { _ in .done }
     }

@@ -16,7 +16,9 @@ extension GuardKind {
 
     private func perform(_ step: Step<NFTable, TableObservation>, _ desired: Desired) async -> StepOutcome {
         let sight = step.observation?.sight
+        let isSettled = step.observation?.isSettled ?? false
         let draft = Draft(owned: owned, sight: sight, desired: desired) { (policy) throws(NFError) in
+            if isSettled, policy.isWhole { return step.spec }
             do throws(NetlinkError) {
                 // The node has changed since the look: what was to go first has gone, or has not.
                 return try adjusted(step.spec, over: sight?.table, desired, at: .committing, policy)
@@ -55,10 +57,10 @@ extension GuardKind {
     /// Flows that were allowed so far, and may be no longer.
     public func disruption(_ change: Change, spec: NFTable?, observation: TableObservation?) -> [String] {
         guard let seen = observation?.sight.table, let wanted = spec else { return [] }
-        let ports = PolicyNarrowing.ports(from: seen, to: wanted)
-        guard !ports.isEmpty else { return [] }
-        let rest = ports.count > 5 ? " and \(ports.count - 5) more" : ""
-        let names = ports.prefix(5).joined(separator: ", ") + rest
+        let (count, first) = PolicyNarrowing.ports(from: seen, to: wanted, first: 5)
+        guard count > 0 else { return [] }
+        let rest = count > first.count ? " and \(count - first.count) more" : ""
+        let names = first.joined(separator: ", ") + rest
         return ["flows of \(names) that the rules no longer allow end, unless a group keeps them"]
     }
 
@@ -71,9 +73,12 @@ extension GuardKind {
         let wanted: NFTable
     }
 
-    private func portsThere() throws(NFError) -> Set<InterfaceName> {
+    /// Those of some NICs whose ports are there: before a port is, nobody has sent anything by it.
+    private func there(_ nics: [NICSpec]) throws(NFError) -> Set<String> {
+        if nics.isEmpty { return [] }
         do throws(NetlinkError) {
-            return Set(try links.shared().map(\.name))
+            let names = Set(try links.shared().map(\.name))
+            return Set(nics.filter { names.contains($0.interface) }.map(\.resourceName))
         } catch {
             throw .netlink(error)
         }
@@ -81,24 +86,18 @@ extension GuardKind {
 
     /// - Returns: nil where nobody's rules allow less than before.
     private func commit(_ draft: Draft, _ policy: Policy) throws(NFError) -> Judging? {
-        let nics = draft.desired.specs(of: NICKind.self).values
+        let seen = draft.sight?.table
         let wanted = try draft.table(policy)
-        let judged = wanted.map { PolicyNarrowing.among(nics, from: draft.sight?.table, to: $0) } ?? []
-        guard let wanted, !judged.isEmpty else {
+        guard let wanted, let concerned = PolicyNarrowing.concerned(from: seen, to: wanted) else {
             try owned.change(from: draft.sight, to: wanted)
             return nil
         }
-        var unjudged = NFSet(PolicyNarrowing.unjudged, key: [.interfaceName])
-        for nic in judged { unjudged.insert(NFKey(.interface(nic.interface))) }
         var noted = wanted
-        noted.sets[unjudged.name] = unjudged
+        for set in concerned.notes { noted.sets[set.name] = set }
         try owned.change(from: draft.sight, to: noted)
-        // Before a port is there, nobody has sent anything by it.
-        let there = try portsThere()
-        let new = judged.filter { there.contains($0.interface) && PolicyNarrowing.isNew($0, in: draft.sight?.table) }
-            .map(\.resourceName)
+        let nics = draft.desired.specs(of: NICKind.self)
+        let new = try there(concerned.newcomers(among: nics.values, in: seen))
         return Judging(
-            ending: FlowEnding(policy, among: judged, new: Set(new), draft.desired, in: tracking), noted: noted,
-            wanted: wanted)
+            ending: FlowEnding(policy, concerned, new: new, draft.desired, in: tracking), noted: noted, wanted: wanted)
     }
 }

@@ -11,89 +11,96 @@ struct PolicyNarrowing {
     private let wanted: NFTable
     private var chains: [String: Bool] = [:]
     private var sets: [String: Bool] = [:]
-    /// The names of ports that have new addresses, as keys begin with them.
-    private let newlyBound: Set<[UInt8]>
-
-    /// The ports that are still to be judged under the rules that are there: a set that is in the table only between
-    /// the commit of the rules and the end of the judging. One that is left tells that something went wrong between.
-    static let unjudged = "unjudged"
 
     /// Sets that rules look into which say nothing of what is allowed.
     private static let others = Set(LateAnswers.names)
 
     /// What a plan tells of a part of the table.
     static func field(_ subject: String, to change: String) -> FieldChange {
-        let isOfEnding = subject == "set \(unjudged)" || LateAnswers.names.contains(subject)
+        let isOfEnding =
+            Concerned.names.contains { subject == "set \($0)" } || LateAnswers.names.contains(subject)
         return isOfEnding ? FieldChange("live flows", to: "judged again") : FieldChange(subject, to: change)
     }
 
+    private init(from seen: NFTable?, to wanted: NFTable) {
+        self.seen = seen
+        self.wanted = wanted
+    }
+
+    /// Whose rules may allow less than before; nil for nobody's.
+    ///
     /// - Parameters:
     ///   - seen: what the kernel has; nil for nothing.
     ///   - wanted: what it is to have.
-    init(from seen: NFTable?, to wanted: NFTable) {
-        self.seen = seen
-        self.wanted = wanted
-        newlyBound = Set(
-            GuardTable.bindings.flatMap { name -> [[UInt8]] in
-                Self.new(\.elements, name, seen, wanted).map { Array($0.bytes.prefix(16)) }
-                    + Self.new(\.ranges, name, seen, wanted).map { Array($0.first.bytes.prefix(16)) }
-            })
-    }
-
-    private static func new<Key>(
-        _ part: KeyPath<NFSet, [Key: NFData]>, _ set: String, _ seen: NFTable?, _ wanted: NFTable
-    ) -> [Key] {
-        let old = seen?.sets[set]?[keyPath: part] ?? [:]
-        let new = wanted.sets[set]?[keyPath: part] ?? [:]
-        return old == new ? [] : new.keys.filter { old[$0] == nil }
+    static func concerned(from seen: NFTable?, to wanted: NFTable) -> Concerned? {
+        var narrowing = PolicyNarrowing(from: seen, to: wanted)
+        let concerned = narrowing.concerned()
+        return concerned.isEmpty ? nil : concerned
     }
 
     /// Those of these NICs with groups of which that is so.
     static func among(_ nics: some Sequence<NICSpec>, from seen: NFTable?, to wanted: NFTable) -> [NICSpec] {
-        var narrowing = PolicyNarrowing(from: seen, to: wanted)
-        guard narrowing.concernsAny() else { return [] }
-        return nics.filter { !$0.groups.isEmpty && narrowing.concerns(NFKey(.interface($0.interface))) }
+        concerned(from: seen, to: wanted)?.nics(among: nics) ?? []
     }
 
-    /// The ports that had a policy before, and get one that may allow less.
-    static func ports(from seen: NFTable, to wanted: NFTable) -> [String] {
-        var narrowing = PolicyNarrowing(from: seen, to: wanted)
-        guard narrowing.concernsAny() else { return [] }
-        return (seen.sets[PolicyTable.dispatch(.egress)]?.elements.keys.sorted() ?? [])
-            .filter { narrowing.concerns($0) }
-            .map { String(decoding: $0.bytes.prefix { $0 != 0 }, as: UTF8.self) }
-    }
-
-    /// Whether a NIC may have been without groups before.
-    static func isNew(_ nic: NICSpec, in seen: NFTable?) -> Bool {
-        let key = NFKey(.interface(nic.interface))
-        return seen?.sets[PolicyTable.dispatch(.egress)]?.elements[key] == nil
-            || seen?.sets[unjudged]?.elements[key] != nil
-    }
-
-    /// Whether it may be so of any port, by what they have in common.
-    private mutating func concernsAny() -> Bool {
-        if !newlyBound.isEmpty || seen?.sets[Self.unjudged]?.elements.isEmpty == false { return true }
-        for direction in Direction.allCases {
-            let name = PolicyTable.dispatch(direction)
-            if seen?.sets[name]?.elements != wanted.sets[name]?.elements { return true }
+    /// The ports that had a policy before, and get one that may allow less: how many, and the first of their names.
+    static func ports(from seen: NFTable, to wanted: NFTable, first limit: Int) -> (count: Int, names: [String]) {
+        guard let concerned = concerned(from: seen, to: wanted) else { return (0, []) }
+        let before = seen.sets[PolicyTable.dispatch(.egress)]?.elements ?? [:]
+        let after = wanted.sets[PolicyTable.dispatch(.egress)]?.elements ?? [:]
+        var keys = concerned.ports.filter { before[$0] != nil && after[$0]?.chain != nil }
+        for key in concerned.policies.isEmpty ? [] : Array(before.keys) {
+            guard let chain = after[key]?.chain else { continue }
+            if PolicyNames.policy(ofChain: chain).map(concerned.policies.contains) == true { keys.insert(key) }
         }
-        for chain in wanted.chains.keys where PolicyNames.isOfPolicy(chain) && narrows(chain: chain) { return true }
-        return false
+        let names = keys.sorted().prefix(limit).map { String(decoding: $0.bytes.prefix { $0 != 0 }, as: UTF8.self) }
+        return (keys.count, names)
     }
 
-    private mutating func concerns(_ key: NFKey) -> Bool {
-        if seen?.sets[Self.unjudged]?.elements[key] != nil { return true }
-        var isConcerned = newlyBound.contains(key.bytes)
+    private mutating func concerned() -> Concerned {
+        let left = Concerned.left(in: seen)
+        var concerned = Concerned()
+        for port in left.ports.union(newlyBound) where policy(of: port) != nil { concerned.add(port: port) }
         for direction in Direction.allCases {
-            let name = PolicyTable.dispatch(direction)
-            // What is not ours, or shut, has no policy to be judged by.
-            guard case .verdict(.jump(let chain))? = wanted.sets[name]?.elements[key] else { return false }
-            if seen?.sets[name]?.elements[key] != wanted.sets[name]?.elements[key] || narrows(chain: chain) {
-                isConcerned = true
+            for port in gained(PolicyTable.dispatch(direction)).keys.keys {
+                guard let policy = policy(of: port) else { continue }
+                // Who comes with a policy that was not there is one of all that have it.
+                if isThere(policy) { concerned.add(port: port) } else { concerned.add(policy: policy) }
             }
         }
-        return isConcerned
+        for chain in wanted.chains.keys {
+            guard let policy = PolicyNames.policy(ofChain: chain), isThere(policy) else { continue }
+            if left.policies.contains(policy) || narrows(chain: chain) { concerned.add(policy: policy) }
+        }
+        return concerned
+    }
+
+    /// Whether the kernel has the chains of a policy.
+    private func isThere(_ policy: String) -> Bool {
+        Direction.allCases.allSatisfy { seen?.chains[PolicyNames.chain(ofPolicy: policy, $0)] != nil }
+    }
+
+    /// The policy of a port; nil where it is not ours, or shut, and there is none to judge it by.
+    private func policy(of port: NFKey) -> String? {
+        let policies = Direction.allCases.map { direction in
+            wanted.sets[PolicyTable.dispatch(direction)]?.elements[port]?.chain.flatMap(PolicyNames.policy)
+        }
+        return policies.contains(nil) ? nil : policies[0]
+    }
+
+    /// The ports that have new addresses: keys begin with their names.
+    private var newlyBound: [NFKey] {
+        GuardTable.bindings.flatMap { name -> [NFKey] in
+            let gained = gained(name)
+            return gained.keys.keys.map(\.port) + gained.ranges.keys.map(\.first.port)
+        }
+    }
+
+    /// What comes into a set.
+    private func gained(_ name: String) -> NFElements {
+        guard let new = wanted.sets[name] else { return NFElements() }
+        guard let old = seen?.sets[name] else { return NFElements(of: new) }
+        return NFSetChange(from: old, to: new)?.added ?? NFElements()
     }
 
     private mutating func narrows(chain name: String) -> Bool {
@@ -118,11 +125,25 @@ struct PolicyNarrowing {
         if let known = sets[name] { return known }
         // One that was not there has lost nothing, and a rule that looks into it is new.
         guard let old = seen?.sets[name] else { return false }
-        let new = wanted.sets[name]
-        let isNarrower =
-            old.elements.keys.contains { new?.elements[$0] == nil }
-            || old.ranges.keys.contains { new?.ranges[$0] == nil }
+        let isNarrower = wanted.sets[name].map { NFSetChange(from: old, to: $0)?.removed.isEmpty == false } ?? true
         sets[name] = isNarrower
         return isNarrower
+    }
+}
+
+extension NFKey {
+    /// The name of the port that a key of several fields begins with.
+    fileprivate var port: NFKey {
+        var key = self
+        key.shorten(to: 16)
+        return key
+    }
+}
+
+extension NFData {
+    /// The chain that it leads to.
+    fileprivate var chain: String? {
+        guard case .verdict(.jump(let chain)) = self else { return nil }
+        return chain
     }
 }

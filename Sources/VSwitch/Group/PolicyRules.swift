@@ -79,11 +79,21 @@ enum PolicyNames {
 
     /// The chain of one combination of groups.
     static func chain(of groups: [String], _ direction: Direction) -> String {
-        let hash = String(StableHash(groups.joined(separator: "/")).value, radix: 32)
-        return "policy-\(hash)-\(direction)"
+        chain(ofPolicy: policy(of: groups), direction)
     }
 
-    static func isOfPolicy(_ chain: String) -> Bool { chain.hasPrefix("policy-") }
+    static func chain(ofPolicy policy: String, _ direction: Direction) -> String { "policy-\(policy)-\(direction)" }
+
+    /// What tells the chains of one combination of groups from those of another.
+    static func policy(of groups: [String]) -> String {
+        String(StableHash(groups.joined(separator: "/")).value, radix: 32)
+    }
+
+    /// The same in the name of a chain, if it is one of a policy.
+    static func policy(ofChain name: String) -> String? {
+        let parts = name.split(separator: "-", omittingEmptySubsequences: false)
+        return parts.count == 3 && parts[0] == "policy" ? String(parts[1]) : nil
+    }
 
     static func members(of group: String, isIPv4: Bool) -> String { "members-\(group)-\(isIPv4 ? 4 : 6)" }
 

@@ -70,14 +70,17 @@ enum PolicyTable {
             groups.flatMap { $0.ingress + $0.egress }.flatMap(\.peers).compactMap { peer in
                 if case .set(let name) = peer { name } else { nil }
             })
-        return names.sorted().compactMap { sets[$0] }.flatMap { spec in
-            [true, false].map { isIPv4 in
-                var set = NFSet(
-                    PolicyNames.addresses(of: spec.name, isIPv4: isIPv4), key: [isIPv4 ? .ipv4Address : .ipv6Address],
-                    form: .ranges)
-                set.insert(spec.members.filter { $0.isIPv4 == isIPv4 }.map { NFRange(.network($0)) })
-                return set
-            }
+        return names.sorted().compactMap { sets[$0] }.flatMap(self.sets)
+    }
+
+    /// What an address set is in the table.
+    static func sets(of spec: AddressSetSpec) -> [NFSet] {
+        [true, false].map { isIPv4 in
+            var set = NFSet(
+                PolicyNames.addresses(of: spec.name, isIPv4: isIPv4), key: [isIPv4 ? .ipv4Address : .ipv6Address],
+                form: .ranges)
+            set.insert(spec.members.filter { $0.isIPv4 == isIPv4 }.map { NFRange(.network($0)) })
+            return set
         }
     }
 }

@@ -24,12 +24,21 @@ public struct RoutedKind: TableKind {
         RoutedTable.compile(subjects.values, Policy(desired))
     }
 
-    public static let derivation = Derivation { desired, _ in
+    public static let sources = GuardKind.sources
+
+    public static func amend(_ table: NFTable, _ revision: Revision, _ amendment: Amendment) -> NFTable? {
+        PolicyAmendment(revision, amendment)?.routed(table)
+    }
+
+    public static let derivation = Derivation(of: sources, amend: amend) { desired, _ in
         let nics = desired.specs(of: NICKind.self)
         guard nics.values.contains(where: { !$0.groups.isEmpty }) else { return }
         desired.add(RoutedKind.self, resourceName, compile(nics, desired))
         desired.addReference(from: GuardKind.id(GuardKind.resourceName), to: id(resourceName))
     }
+
+    /// It follows the manifest alone.
+    public func isSettled() -> Bool { true }
 
     public func adjusted(
         _ wanted: NFTable?, over seen: NFTable?, _ desired: Desired, at moment: TableMoment

@@ -32,7 +32,7 @@ public struct StateKind: TableKind {
     public static func derivation(
         joined: @escaping @Sendable (Desired) -> [[String]] = { _ in [] }
     ) -> Derivation {
-        Derivation { desired, _ in
+        Derivation(of: GuardKind.sources.union(["router"]), amend: NICKind.indifference) { desired, _ in
             let nics = Dictionary(
                 grouping: desired.specs(of: NICKind.self).values.filter { !$0.groups.isEmpty }, by: \.switchName)
             let closed = Set(nics.keys)

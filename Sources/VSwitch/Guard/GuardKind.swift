@@ -31,6 +31,14 @@ public struct GuardKind: TableKind {
     /// With a ledger of its own, as a command has it.
     public init(links: LinkListing) { self.init(links: links, NFLedger(in: links.location, tenure: .passing)) }
 
+    public static let sources: Set<String> = [
+        NICKind.name, GroupKind.name, AddressSetKind.name, SwitchKind.name, UplinkKind.name, OverlayKind.name,
+    ]
+
+    public static func amend(_ table: NFTable, _ revision: Revision, _ amendment: Amendment) -> NFTable? {
+        PolicyAmendment(revision, amendment)?.guarding(table)
+    }
+
     public static func compile(_ subjects: [String: NICSpec], _ desired: Desired) -> NFTable {
         GuardTable.compile(subjects.values, Policy(desired))
     }
@@ -72,6 +80,9 @@ public struct GuardKind: TableKind {
         if placed.count == nics.count, leaving.isEmpty, policy.isWhole || wanted == nil { return wanted }
         return GuardTable.compile(placed.values, policy, keeping: leaving, of: seen, shutting: shut)
     }
+
+    /// Nobody has plugged or taken anything since.
+    public func isSettled() throws -> Bool { try links.isUnchanged() }
 
     public func fields(from seen: NFTable?, to wanted: NFTable?, _ change: NFTableChange) -> [FieldChange] {
         let guards = Guard.allCases.flatMap { $0.changes(from: seen, to: wanted) }

@@ -54,6 +54,15 @@ enum GuardTable {
     }
 }
 
+extension GuardTable {
+    /// The sets of the guard with the elements of one NIC only.
+    static func bindings(of nic: NICSpec) -> [NFSet] {
+        var bindings = Bindings()
+        bindings.add(nic)
+        return bindings.sets
+    }
+}
+
 /// The elements that NICs are.
 private struct Bindings {
     private var ports = NFSet("ports", key: [.interfaceName])

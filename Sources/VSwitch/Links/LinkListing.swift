@@ -36,6 +36,15 @@ public final class LinkListing: Sendable {
     /// that is listed (settings below net.ipv6.conf, say).
     public func hasten() { state.withLock { $0.isHasty = true } }
 
+    /// Whether the list is kept, and the kernel has told of no change since. Who asks for the first time is told no.
+    func isUnchanged() throws(NetlinkError) -> Bool {
+        try state.withLock { state -> Result<Bool, NetlinkError> in
+            do throws(NetlinkError) { return .success(try state.isUnchanged(location)) } catch {
+                return .failure(error)
+            }
+        }.get()
+    }
+
     /// Lists the links now, and keeps the list for the next kind.
     func fresh() throws(NetlinkError) -> [Link] {
         try state.withLock { state -> Result<[Link], NetlinkError> in
@@ -66,22 +75,30 @@ extension LinkListing.State {
         let now = ContinuousClock.now
         let isHasty = isHasty
         self.isHasty = false
-        if isHasty, monitor == nil {
-            // Nobody has told so far.
-            kept = nil
-            monitor = try location.monitor(.routing)
+        if isHasty {
+            let isUnchanged = try isUnchanged(location)
+            if isUnchanged, let known = kept, now - known.listed < Self.trust {
+                kept?.taken = now
+                return known.links
+            }
+        } else {
+            // What comes while the list is read is told of at the next look.
+            _ = try monitor?.drain()
         }
-        // What comes while the list is read is told of at the next look.
-        let isChanged = try monitor?.drain() ?? true
-        if isHasty, !isChanged, let known = kept, now - known.listed < Self.trust {
-            kept?.taken = now
-            return known.links
-        }
-        if isChanged { kept = nil }
         var socket = try location.socket(.route)
         let links = try socket.linksWithVLANs()
         kept = LinkListing.Kept(links: links, listed: now, taken: .now)
         return links
+    }
+
+    fileprivate mutating func isUnchanged(_ location: NetworkLocation) throws(NetlinkError) -> Bool {
+        if monitor == nil {
+            // Nobody has told so far.
+            kept = nil
+            monitor = try location.monitor(.routing)
+        }
+        if try monitor?.drain() ?? true { kept = nil }
+        return kept != nil
     }
 }
 

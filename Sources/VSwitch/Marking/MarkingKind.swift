@@ -26,7 +26,9 @@ public struct MarkingKind: TableKind {
     }
 
     /// Adds the table where any NIC has a code point or a guarantee; those that have stand on it.
-    public static let derivation = Derivation { desired, _ in
+    public static let derivation = Derivation(
+        of: [NICKind.name, UplinkKind.name], amend: NICKind.indifference
+    ) { desired, _ in
         let marked = desired.specs(of: NICKind.self).filter { $0.value.codePoint != nil || $0.value.guarantee != nil }
         guard !marked.isEmpty else { return }
         desired.add(MarkingKind.self, resourceName, compile(marked, desired))

@@ -31,7 +31,7 @@ extension MirrorKind {
     }
 
     /// Reports mirrors that would copy copies, and NICs that two mirrors copy.
-    public static let derivation = Derivation { desired, diagnostics in
+    public static let derivation = Derivation(of: [name]) { desired, diagnostics in
         let mirrors = desired.specs(of: MirrorKind.self).sorted { $0.key < $1.key }
         var sources: [String: String] = [:]
         for (name, spec) in mirrors {

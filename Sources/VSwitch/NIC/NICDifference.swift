@@ -129,8 +129,8 @@ struct NICDifference {
 extension NICSpec {
     /// Why a link of ours cannot become this NIC in place; nil if it can.
     func replaceReason(_ link: Link, _ observation: NICObservation) -> String? {
-        if link.name != interface { return "its interface is \(link.name) and is to be \(interface)" }
-        switch attachment {
+        if link.name != self.interface { return "its interface is \(link.name) and is to be \(self.interface)" }
+        switch self.attachment {
         case .tap:
             guard link.kind == .tun, let tun = link.tun else { return "it is a veth pair and is to be a tap" }
             if !tun.isMultiQueue { return "the tap lacks multi_queue, which hypervisors open it with" }
@@ -147,7 +147,9 @@ extension NICSpec {
         }
         return nil
     }
+}
 
+extension NICSpec.Fields {
     /// What a reader wants to know before the NIC is made.
     var summary: [FieldChange] {
         var fields = [FieldChange("switch", to: switchName), FieldChange("interface", to: "\(interface)")]

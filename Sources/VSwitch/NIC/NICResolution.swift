@@ -10,7 +10,12 @@ extension NICKind {
     public static func resolution(
         subnets: @escaping @Sendable (Desired) -> [String: [IPPrefix]] = { _ in [:] }
     ) -> Derivation {
-        Derivation { desired, diagnostics in
+        Derivation(
+            of: [name, SwitchKind.name, UplinkKind.name, OverlayKind.name, RateKind.name, "router"],
+            amend: { revision, amendment in
+                amendment.concernsOnly(NICPolicy.kinds) && amend(&revision, amendment, subnets)
+            }
+        ) { desired, diagnostics in
             let switches = desired.specs(of: SwitchKind.self)
             let subnets = subnets(desired)
             var claims = Claims(diagnostics)
@@ -59,13 +64,15 @@ extension NICKind {
 extension NICSpec {
     /// Takes the MTU from the switch, and prefix lengths from the subnets on it, where the manifest gives none.
     mutating func resolve(_ network: SwitchSpec?, _ subnets: [IPPrefix]) {
-        mtu = mtu ?? network?.mtu ?? 1500
-        port.guardsTree = network?.settings.spanningTree != nil
-        for index in addresses.indices where addresses[index].length == nil {
-            let address = addresses[index].address
-            // The longest prefix is the nearest subnet.
-            let subnet = subnets.filter { $0.contains(address) }.max { $0.length < $1.length }
-            addresses[index].length = subnet?.length ?? address.bitWidth
+        change { fields in
+            fields.mtu = fields.mtu ?? network?.mtu ?? 1500
+            fields.port.guardsTree = network?.settings.spanningTree != nil
+            for index in fields.addresses.indices where fields.addresses[index].length == nil {
+                let address = fields.addresses[index].address
+                // The longest prefix is the nearest subnet.
+                let subnet = subnets.filter { $0.contains(address) }.max { $0.length < $1.length }
+                fields.addresses[index].length = subnet?.length ?? address.bitWidth
+            }
         }
     }
 }

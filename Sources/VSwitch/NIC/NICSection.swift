@@ -71,12 +71,14 @@ private struct NICReader {
             machine: machine, name: name, switchName: network.name, interface: interface, mac: mac,
             addresses: addresses, groups: groups.map(\.target.name), mtu: mtu.map { UInt32($0) },
             attachment: attachment)
-        spec.port = port
-        spec.vlans = vlans
-        spec.allow = exemption.allow
-        spec.unguarded = exemption.unguarded
-        spec.codePoint = codePoint
-        spec.guarantee = rate?.guarantee
+        spec.change { fields in
+            fields.port = port
+            fields.vlans = vlans
+            fields.allow = exemption.allow
+            fields.unguarded = exemption.unguarded
+            fields.codePoint = codePoint
+            fields.guarantee = rate?.guarantee
+        }
         return Found(
             spec: spec, position: item.position, switchPosition: network.position, groups: groups, rate: rate)
     }

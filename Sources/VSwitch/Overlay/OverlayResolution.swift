@@ -10,7 +10,14 @@ extension OverlayKind {
     public static func resolution(
         subnets: @escaping @Sendable (Desired) -> [String: [IPPrefix]] = { _ in [:] }
     ) -> Derivation {
-        Derivation { desired, diagnostics in
+        Derivation(
+            of: [OverlayKind.name, NICKind.name, SwitchKind.name, "router"],
+            amend: { revision, amendment in
+                // An overlay names hosts, none of which may have an address of a NIC's.
+                revision.desired.specs(of: OverlayKind.self).isEmpty && amendment.repolicedNICs != nil
+                    && amendment.concernsOnly(NICPolicy.kinds)
+            }
+        ) { desired, diagnostics in
             let overlays = desired.specs(of: Self.self).sorted { $0.key < $1.key }
             guard !overlays.isEmpty else { return }
             var check = OverlayCheck(desired, subnets(desired), diagnostics)

@@ -68,10 +68,10 @@ extension NICSpec {
     /// Puts the caps of this NIC, if it has any, into the desired set.
     func add(_ request: RateRequest, into desired: inout Desired) -> ResourceID? {
         guard request.ingress != nil || request.egress != nil else { return nil }
-        let isTap = if case .tap = attachment { true } else { false }
-        let spec = RateSpec(interface: interface, isTap: isTap, ingress: request.ingress, egress: request.egress)
-        let nic = Reference(NICKind.id(resourceName), at: request.position)
-        desired.add(RateKind.self, resourceName, spec, references: [nic], at: request.position)
-        return RateKind.id(resourceName)
+        let isTap = if case .tap = self.attachment { true } else { false }
+        let spec = RateSpec(interface: self.interface, isTap: isTap, ingress: request.ingress, egress: request.egress)
+        let nic = Reference(NICKind.id(self.resourceName), at: request.position)
+        desired.add(RateKind.self, self.resourceName, spec, references: [nic], at: request.position)
+        return RateKind.id(self.resourceName)
     }
 }

@@ -121,7 +121,9 @@ extension ShareSpec {
 extension ShareKind {
     /// Shares out the rates of uplinks that have one, and reports guarantees that nothing can keep. After the NICs'
     /// own resolution.
-    public static let derivation = Derivation { desired, diagnostics in
+    public static let derivation = Derivation(
+        of: [NICKind.name, UplinkKind.name, SwitchKind.name], amend: NICKind.indifference
+    ) { desired, diagnostics in
         let nics = desired.specs(of: NICKind.self).filter { $0.value.guarantee != nil }
         let minors = ShareSpec.minors(nics.keys)
         let devices = Dictionary(grouping: desired.specs(of: VLANPortKind.self).values, by: \.lower)

@@ -18,7 +18,10 @@ public enum VLANs {
     public static func derivation(
         capabilities: @escaping @Sendable () -> Capabilities = { .current }
     ) -> Derivation {
-        Derivation { desired, diagnostics in
+        Derivation(
+            of: [NICKind.name, SwitchKind.name, UplinkKind.name, OverlayKind.name, "router"],
+            amend: NICKind.indifference
+        ) { desired, diagnostics in
             let nics = desired.specs(of: NICKind.self).values.filter { $0.vlans != nil }
             guard !nics.isEmpty else { return }
             let known = capabilities()

@@ -15,6 +15,18 @@ struct ApplyDocument: Codable, Hashable, Sendable {
     /// What `sdagent apply` exits with: 0 where the node is as the manifest says, else 1.
     let exitCode: Int32
 
+    /// What an amendment did, of which all is done.
+    ///
+    /// - Parameter statuses: how all resources stand.
+    init(_ report: AmendmentReport, statuses: [ResourceStatus], note: String? = nil) {
+        self.note = note
+        changes = report.changes.map { ChangeDocument($0, result: report.performed[$0.id]) }
+        unchanged = statuses.count - changes.count
+        troubles = statuses.filter(\.state.isTrouble).map(ResourceDocument.init)
+        failures = []
+        exitCode = 0
+    }
+
     init(_ report: ApplyReport, note: String? = nil) {
         self.note = note
         let differing = report.plan.changes.filter { $0.change != .none }

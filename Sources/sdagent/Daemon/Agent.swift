@@ -17,6 +17,8 @@ actor Agent {
     private var manifest: LoadedManifest?
     private var since: Date?
     private var fault: ManifestMistakes?
+    /// How many resources it names.
+    private var resources = 0
 
     private var statuses: [ResourceStatus] = []
     private var failures: [ObservationFailure] = []
@@ -51,7 +53,7 @@ actor Agent {
     @discardableResult
     func reload() -> Bool {
         do throws(ManifestMistakes) {
-            if take(try paths.load(kinds).sharing(with: manifest, kinds)) { keepHistory() }
+            if take(try paths.outlined(kinds).sharing(with: manifest, kinds)) { keepHistory() }
             return true
         } catch {
             // The same mistakes again are no news.
@@ -76,13 +78,18 @@ actor Agent {
         if let manifest, fault == nil, ManifestRequest(manifest.sources) == ManifestRequest(loaded.sources) {
             return false
         }
+        install(loaded)
+        wasWell = false
+        resources = loaded.counts(kinds).map(\.count).reduce(0, +)
+        journal.taken(loaded, resources: resources)
+        return true
+    }
+
+    private func install(_ loaded: LoadedManifest) {
         manifest = loaded
         since = .now
         fault = nil
-        wasWell = false
         generation += 1
-        journal.taken(loaded, resources: loaded.counts(kinds).map(\.count).reduce(0, +))
-        return true
     }
 
     private func keepHistory() {
@@ -107,7 +114,8 @@ actor Agent {
 
     /// Makes this manifest the desired state, and the node so.
     func apply(_ request: ManifestRequest) async throws -> ApplyDocument {
-        let loaded = try LoadedManifest.load(request.sources, kinds).sharing(with: manifest, kinds)
+        if let document = try await inTurn({ try await amend(request) }) { return document }
+        let loaded = try LoadedManifest.outlined(request.sources, kinds).sharing(with: manifest, kinds)
         return try await inTurn {
             var isNew = false
             // The node first: what is kept of it is written and synced while nobody waits for his rules.
@@ -120,6 +128,43 @@ actor Agent {
                 return loaded.desired
             }
             return ApplyDocument(report, note: note(on: request))
+        }
+    }
+
+    /// The short way for a manifest that asks little otherwise than the one in force: its rules wait for no look.
+    ///
+    /// - Returns: nil where it has to go the whole way.
+    private func amend(_ request: ManifestRequest) async throws -> ApplyDocument? {
+        guard wasWell, fault == nil, let (amended, revision) = manifest?.amended(request.sources, kinds) else {
+            return nil
+        }
+        let reconciler = Reconciler(kinds: kinds.all) { [journal] in journal.performed($0, $1, $2, isDrift: false) }
+        let lock = try await nodeLock()
+        try network?.forgetAskers()
+        guard let prepared = reconciler.prepare(revision) else { return nil }
+        install(amended)
+        let report = await prepared.perform()
+        lock.release()
+        defer { keepHistory() }
+        guard report.isDone else {
+            wasWell = false
+            return ApplyDocument(try await converge { _ in amended.desired }, note: note(on: request))
+        }
+        journal.taken(amended, resources: resources)
+        tally.count(report.performed)
+        rules = RulesDocument.look(kinds, hasDaemon: true)
+        return ApplyDocument(report, statuses: statuses, note: note(on: request))
+    }
+
+    /// Reads the whole of a manifest again that was read by what differs: what is in force does not depend on how it
+    /// came about.
+    func settle() {
+        guard let manifest, manifest.isAmended else { return }
+        do throws(ManifestMistakes) {
+            self.manifest = try LoadedManifest.outlined(manifest.sources, kinds).sharing(with: manifest, kinds)
+        } catch {
+            journal.broken(error, isLastGoodKept: true)
+            fault = error
         }
     }
 
@@ -180,12 +225,15 @@ actor Agent {
         return try await work()
     }
 
-    /// Makes the node so once nobody else is at work on it; only then is `desired` asked for.
-    private func converge(_ desired: (isolated Agent) -> Desired) async throws -> ApplyReport {
-        let isNetworked = network != nil
-        let lock = try await NodeLock.take(in: state, ofNetwork: isNetworked, patience: Self.patience) { [journal] in
+    private func nodeLock() async throws -> NodeLock {
+        try await NodeLock.take(in: state, ofNetwork: network != nil, patience: Self.patience) { [journal] in
             journal.waiting(for: $0)
         }
+    }
+
+    /// Makes the node so once nobody else is at work on it; only then is `desired` asked for.
+    private func converge(_ desired: (isolated Agent) -> Desired) async throws -> ApplyReport {
+        let lock = try await nodeLock()
         try network?.forgetAskers()
         let desired = desired(self)
         let begun = generation

@@ -58,6 +58,7 @@ struct ReconcileService: Service {
                 pace.reset()
             case .kernelEvent, .diskEvent, .tick:
                 if want.time < began { continue }
+                if want.reason == .tick { await agent.settle() }
             }
             if want.reason.isFrequent, let delay = pace.delay(now: .now) {
                 // What the kernel tells may be the echo of our own failing attempt: come back, but not at once.

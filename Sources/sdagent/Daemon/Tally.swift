@@ -8,7 +8,12 @@ struct Tally: Sendable {
 
     mutating func count(_ report: ApplyReport) {
         looks += 1
-        for result in report.performed.values {
+        count(report.performed)
+    }
+
+    /// What was done without a look at the whole node.
+    mutating func count(_ performed: [ResourceID: StepResult]) {
+        for result in performed.values {
             switch result {
             case .performed(.done): changes["done", default: 0] += 1
             case .performed(.failed), .performed(.stale): changes["failed", default: 0] += 1

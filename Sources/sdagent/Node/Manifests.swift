@@ -5,6 +5,10 @@ import Reconcile
 struct LoadedManifest: Sendable {
     let sources: [Source]
     let desired: Desired
+    /// Where in the texts the resources stand; nil where nobody has asked.
+    var outline: ManifestOutline?
+    /// Whether it was made of another by what differs, and its positions are behind.
+    var isAmended = false
 }
 
 /// What is wrong with a manifest.
@@ -32,6 +36,13 @@ struct ManifestPaths: Hashable, Sendable {
         return try LoadedManifest.load(sources, kinds, diagnostics)
     }
 
+    /// Likewise, and notes what it takes to read other versions of them by what differs.
+    func outlined(_ kinds: Kinds) throws(ManifestMistakes) -> LoadedManifest {
+        let diagnostics = Diagnostics()
+        let sources = ManifestFiles(pipes: pipes, diagnostics: diagnostics).sources(paths)
+        return try LoadedManifest.outlined(sources, kinds, diagnostics)
+    }
+
     /// Reads them and leaves the decoding to another.
     func read() throws(ManifestMistakes) -> [Source] {
         let diagnostics = Diagnostics()
@@ -50,12 +61,31 @@ extension LoadedManifest {
         return LoadedManifest(sources: sources, desired: desired)
     }
 
+    /// Likewise, and notes what it takes to read another version of it by what differs.
+    static func outlined(
+        _ sources: [Source], _ kinds: Kinds, _ diagnostics: Diagnostics = Diagnostics()
+    ) throws(ManifestMistakes) -> LoadedManifest {
+        let loaded = kinds.loader.outlined(sources, diagnostics)
+        guard let loaded, diagnostics.isEmpty else { throw ManifestMistakes(diagnostics) }
+        return LoadedManifest(sources: sources, desired: loaded.desired, outline: loaded.outline)
+    }
+
+    /// Reads other texts by what differs from these; nil where that takes all of them, or they have mistakes.
+    func amended(_ sources: [Source], _ kinds: Kinds) -> (manifest: LoadedManifest, revision: Revision)? {
+        guard let (edit, outline) = outline?.edit(from: self.sources, to: sources),
+            let revision = kinds.loader.amend(desired, by: edit)
+        else { return nil }
+        let manifest = LoadedManifest(
+            sources: sources, desired: revision.desired, outline: outline, isAmended: true)
+        return (manifest, revision)
+    }
+
     /// The same, which takes from another one what is equal there.
     func sharing(with other: LoadedManifest?, _ kinds: Kinds) -> LoadedManifest {
         guard let other else { return self }
         var desired = desired
         desired.share(with: other.desired, kinds: kinds.all)
-        return LoadedManifest(sources: sources, desired: desired)
+        return LoadedManifest(sources: sources, desired: desired, outline: outline)
     }
 
     /// How many resources of each kind it names, in the order of kinds; derived ones do not count.

@@ -32,7 +32,7 @@ extension VMKind {
     }
 
     /// Reports a volume that two VMs, or one VM twice, would write to: neither knows of the other's writes.
-    static let derivation = Derivation { desired, diagnostics in
+    static let derivation = Derivation(of: [name]) { desired, diagnostics in
         var owners: [String: String] = [:]
         for name in desired.specs(of: VMKind.self).keys.sorted() {
             for reference in desired.references(of: id(name)) where reference.target.kind == "volume" {

@@ -1,0 +1,93 @@
+public import Netlink
+public import Reconcile
+
+/// What of a NIC its policy is made of: where nothing else differs, nothing but rules does.
+enum NICPolicy {
+    /// The kinds of which policies are made.
+    static let kinds: Set<String> = [NICKind.name, GroupKind.name, AddressSetKind.name]
+}
+
+extension Amendment {
+    /// The NICs that differ, each in its addresses or groups only; nil where any differs in more, or in what has
+    /// effects beyond its rules: whether it has any at all, or what its far end is given.
+    var repolicedNICs: [SpecChange<NICSpec>]? {
+        let changes = changes(of: NICKind.self)
+        return changes.allSatisfy(\.isOfPolicy) ? changes : nil
+    }
+}
+
+extension SpecChange<NICSpec> {
+    fileprivate var isOfPolicy: Bool {
+        var same = after
+        same.addresses = before.addresses
+        same.groups = before.groups
+        guard same == before, after.addresses.isEmpty == before.addresses.isEmpty,
+            after.groups.isEmpty == before.groups.isEmpty
+        else { return false }
+        guard case .tap = after.attachment, after.allow == Allowance(), after.vlans == nil else { return false }
+        return true
+    }
+}
+
+extension NICKind {
+    /// For a derivation that asks neither for addresses of NICs nor for their groups.
+    static let indifference: Derivation.Amend = { _, amendment in
+        amendment.concernsOnly(NICPolicy.kinds) && amendment.repolicedNICs != nil
+    }
+
+    /// Resolves NICs that have other addresses or groups, and looks whether anybody has these already.
+    ///
+    /// - Returns: false where somebody has, or may have by more than an address of his own.
+    static func amend(
+        _ revision: inout Revision, _ amendment: Amendment, _ subnets: (Desired) -> [String: [IPPrefix]]
+    ) -> Bool {
+        guard let changes = amendment.repolicedNICs else { return false }
+        guard !changes.isEmpty else { return true }
+        let switches = revision.desired.specs(of: SwitchKind.self)
+        let subnets = subnets(revision.desired)
+        for change in changes {
+            guard var spec = revision.desired.specs(of: NICKind.self)[change.name], spec.refusal == nil else {
+                return false
+            }
+            spec.change { fields in
+                fields.addresses = change.after.addresses
+                fields.groups = change.after.groups
+            }
+            spec.resolve(switches[spec.switchName], subnets[spec.segment] ?? [])
+            guard !isInTrouble(spec, among: revision.desired) else { return false }
+            revision.replace(NICKind.self, change.name, spec)
+        }
+        return true
+    }
+
+    private static func isInTrouble(_ spec: NICSpec, among desired: Desired) -> Bool {
+        let addresses = spec.addresses.map(\.address)
+        guard Set(addresses).count == addresses.count else { return true }
+        if let mtu = spec.mtu, mtu < PortIPv6.minimumMTU, addresses.contains(where: { !$0.isIPv4 }) { return true }
+        return desired.specs(of: NICKind.self).contains { name, other in
+            guard other.allow == Allowance() else { return true }
+            guard name != spec.resourceName, other.segment == spec.segment else { return false }
+            return other.addresses.contains { addresses.contains($0.address) }
+        }
+    }
+
+    /// A NIC's tap is the same whatever its addresses and groups are.
+    public func steps(for changes: [SpecChange<NICSpec>]) -> [Step<NICSpec, NICObservation>]? {
+        let isOfPolicy = changes.allSatisfy { change in
+            var same = change.after
+            same.addresses = change.before.addresses
+            same.groups = change.before.groups
+            guard case .tap = same.attachment else { return false }
+            return same == change.before
+        }
+        return isOfPolicy ? [] : nil
+    }
+}
+
+extension NICKind {
+    /// The addresses that NICs get by an amendment; nil where NICs differ in more than their policy.
+    @Sendable
+    public static func addresses(in amendment: Amendment) -> [IPAddress]? {
+        amendment.repolicedNICs?.flatMap { $0.after.addresses.map(\.address) }
+    }
+}
