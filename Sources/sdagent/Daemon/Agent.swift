@@ -51,7 +51,9 @@ actor Agent {
     ///
     /// - Returns: whether the files were taken over.
     @discardableResult
-    func reload() -> Bool {
+    func reload() async -> Bool {
+        // What cannot be read, or has no turn, is told of on the whole way.
+        if let sources = try? paths.read(), (try? await inTurn { try await amend(sources) }) != nil { return true }
         do throws(ManifestMistakes) {
             if take(try paths.outlined(kinds).sharing(with: manifest, kinds)) { keepHistory() }
             return true
@@ -114,7 +116,13 @@ actor Agent {
 
     /// Makes this manifest the desired state, and the node so.
     func apply(_ request: ManifestRequest) async throws -> ApplyDocument {
-        if let document = try await inTurn({ try await amend(request) }) { return document }
+        let amended = try await inTurn { () -> ApplyDocument? in
+            guard let report = try await amend(request.sources), let manifest else { return nil }
+            let note = note(on: request)
+            if report.isDone { return ApplyDocument(report, statuses: statuses, note: note) }
+            return ApplyDocument(try await converge { _ in manifest.desired }, note: note)
+        }
+        if let amended { return amended }
         let loaded = try LoadedManifest.outlined(request.sources, kinds).sharing(with: manifest, kinds)
         return try await inTurn {
             var isNew = false
@@ -133,11 +141,10 @@ actor Agent {
 
     /// The short way for a manifest that asks little otherwise than the one in force: its rules wait for no look.
     ///
-    /// - Returns: nil where it has to go the whole way.
-    private func amend(_ request: ManifestRequest) async throws -> ApplyDocument? {
-        guard wasWell, fault == nil, let (amended, revision) = manifest?.amended(request.sources, kinds) else {
-            return nil
-        }
+    /// - Returns: what was done; nil where it has to go the whole way.
+    private func amend(_ sources: [Source]) async throws -> AmendmentReport? {
+        let previous = manifest
+        guard wasWell, fault == nil, let (amended, revision) = previous?.amended(sources, kinds) else { return nil }
         let reconciler = Reconciler(kinds: kinds.all) { [journal] in journal.performed($0, $1, $2, isDrift: false) }
         let lock = try await nodeLock()
         try network?.forgetAskers()
@@ -145,15 +152,14 @@ actor Agent {
         install(amended)
         let report = await prepared.perform()
         lock.release()
-        defer { keepHistory() }
-        guard report.isDone else {
-            wasWell = false
-            return ApplyDocument(try await converge { _ in amended.desired }, note: note(on: request))
-        }
+        // To give back what is no longer in force takes its time, too.
+        withExtendedLifetime(previous) {}
+        wasWell = report.isDone
         journal.taken(amended, resources: resources)
         tally.count(report.performed)
         rules = RulesDocument.look(kinds, hasDaemon: true)
-        return ApplyDocument(report, statuses: statuses, note: note(on: request))
+        keepHistory()
+        return report
     }
 
     /// Reads the whole of a manifest again that was read by what differs: what is in force does not depend on how it
