@@ -99,7 +99,7 @@ let package = Package(
             name: "NetlinkTests", dependencies: ["Netlink", "CNetlink", "Syscall", "TestSupport", system],
             swiftSettings: settings),
         .testTarget(
-            name: "CapabilitiesTests", dependencies: ["Capabilities", "TestSupport"],
+            name: "CapabilitiesTests", dependencies: ["Capabilities", "Syscall", "TestSupport", system],
             swiftSettings: settings),
         .testTarget(name: "IOLoopTests", dependencies: ["IOLoop", "Syscall", "TestSupport"], swiftSettings: settings),
         .testTarget(name: "ISCSITests", dependencies: ["ISCSI", "TestSupport"], swiftSettings: settings),

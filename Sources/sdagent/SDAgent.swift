@@ -1,5 +1,7 @@
 import ArgumentParser
+import Capabilities
 import Manifest
+import SystemPackage
 
 /// The program: one verb each for looking, changing and keeping.
 @main
@@ -33,6 +35,7 @@ struct SDAgent: AsyncParsableCommand {
             Terminal.error(remark)
             exit(withError: ExitCode.validationFailure)
         }
+        Capabilities.keep(at: "/run/sdagent/capabilities")
         do {
             var command = try parseAsRoot(nil)
             if var command = command as? any AsyncParsableCommand {

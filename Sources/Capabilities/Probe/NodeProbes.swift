@@ -3,6 +3,9 @@ internal import SystemPackage
 
 /// What belongs to the node as a whole, whatever the network namespace.
 enum NodeProbes {
+    /// What they answer.
+    static let covers: [Capability] = [.ioUring, .vhostNet, .kvm]
+
     static func run() -> Answers {
         [.ioUring: ring(), .vhostNet: device(.vhostNet, "vhost-net"), .kvm: device(.kvm, "kvm")]
     }

@@ -6,7 +6,7 @@ typealias Answers = [Capability: Availability]
 
 extension Answers {
     /// What is missing and yet lies there as a module that nobody has loaded, and that the kernel did not load itself.
-    fileprivate func namingModules(_ release: String) -> Answers {
+    func namingModules(_ release: String) -> Answers {
         Answers(
             uniqueKeysWithValues: map { capability, answer in
                 guard case .missing = answer, let module = capability.facts.module,
@@ -14,6 +14,18 @@ extension Answers {
                 else { return (capability, answer) }
                 return (capability, .unloaded(module: module))
             })
+    }
+
+    /// Whether the same kernel with the same modules answers so tomorrow. What could not be tried does not, nor what a
+    /// module would bring that the kernel was asked to load and did not; br_netfilter is never asked for.
+    func areLasting(_ release: String) -> Bool {
+        namingModules(release).allSatisfy { capability, answer in
+            switch answer {
+            case .native, .missing, .fallback: true
+            case .unloaded: capability == .bridgeNetfilter
+            case .unknown: NodeProbes.covers.contains(capability)
+            }
+        }
     }
 }
 
@@ -25,6 +37,7 @@ struct Probing: Sendable {
     /// Some thirty modules may have to be loaded the first time.
     private static let patience = Duration.seconds(30)
 
+    /// What was found, before modules are named.
     func run() -> Answers {
         var answers = NodeProbes.run()
         do throws(Errno) {
@@ -36,7 +49,7 @@ struct Probing: Sendable {
                 answers[capability] = .unknown(reason)
             }
         }
-        return answers.namingModules(release)
+        return answers
     }
 
     /// On a thread of its own, whose namespace goes with all that is in it.

@@ -11,7 +11,8 @@ struct Examination {
 
     func run() throws -> DoctorDocument {
         let state = try options.stateDirectory
-        let capabilities = Capabilities.current
+        // Always by trying: whoever asks the doctor may have changed what a record would not tell.
+        let capabilities = Capabilities.renewed()
         var sight = NodeSight.look()
         var findings = KernelFindings.all(capabilities)
         var here = Circumstances(sight.links)
