@@ -23,3 +23,10 @@ int sda_tun_set_group(int fd, unsigned int gid) { return ioctl(fd, TUNSETGROUP, 
 int sda_tun_set_persistent(int fd, int on) { return ioctl(fd, TUNSETPERSIST, (unsigned long)on); }
 
 int sda_tun_set_carrier(int fd, int on) { return ioctl(fd, TUNSETCARRIER, &on); }
+
+int sda_link_index(int socket, const char *name) {
+    struct ifreq request;
+    memset(&request, 0, sizeof request);
+    strncpy(request.ifr_name, name, IFNAMSIZ - 1);
+    return ioctl(socket, SIOCGIFINDEX, &request) < 0 ? -1 : request.ifr_ifindex;
+}

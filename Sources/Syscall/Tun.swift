@@ -37,12 +37,19 @@ public final class NewTap: Sendable {
     public let index: Int32
 
     /// Makes a tap: multi-queue, with virtio-net headers, without packet information.
+    public convenience init(_ name: String, access: Tap.Access = Tap.Access()) throws(Errno) {
+        try self.init(name, access: access, asking: LinkQuery())
+    }
+
+    /// Makes a tap: multi-queue, with virtio-net headers, without packet information.
     ///
     /// It is made in the network namespace of the calling thread. A hypervisor must open it with the same three flags
     /// (IFF_MULTI_QUEUE, IFF_VNET_HDR, IFF_NO_PI), else the kernel answers it EINVAL.
-    /// - Parameter name: a legal interface name, at most 15 bytes.
+    /// - Parameters:
+    ///   - name: a legal interface name, at most 15 bytes.
+    ///   - links: opened in the same network namespace.
     /// - Throws: EBUSY if an interface of that name exists; ENOENT or ENODEV if the kernel has no TUN driver.
-    public init(_ name: String, access: Tap.Access = Tap.Access()) throws(Errno) {
+    public init(_ name: String, access: Tap.Access, asking links: borrowing LinkQuery) throws(Errno) {
         let device = Descriptor(adopting: try linuxCall { open("/dev/net/tun", O_RDWR | O_CLOEXEC) })
         try linuxCall { sda_tun_attach(device.raw, name, sda_tun_tap_flags | sda_tun_exclusive) }
         if let owner = access.owner { try linuxCall { sda_tun_set_owner(device.raw, owner) } }
@@ -50,12 +57,24 @@ public final class NewTap: Sendable {
         // Switched on with a carrier, each tap gets its queues' disciplines now and loses them when the descriptor is
         // closed, an RCU grace period of 15 ms each. A kernel before 5.0 cannot, and is slower.
         _ = sda_tun_set_carrier(device.raw, 0)
-        let index = if_nametoindex(name)
-        guard index > 0 else { throw lastError() }
-        self.index = Int32(bitPattern: index)
+        index = try links.index(of: name)
         self.device = device
     }
 
     /// The tap stays when this owner goes (TUNSETPERSIST).
     public func persist() throws(Errno) { try linuxCall { sda_tun_set_persistent(device.raw, 1) } }
+}
+
+/// Short questions about links of the network namespace in which it was opened (netdevice(7)): one socket for many.
+public struct LinkQuery: ~Copyable, Sendable {
+    private let socket: Descriptor
+
+    public init() throws(Errno) {
+        // SOCK_DGRAM is an enumeration in Glibc.
+        let kind = CInt(SOCK_DGRAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue)
+        socket = Descriptor(adopting: try linuxCall { Glibc.socket(AF_UNIX, kind, 0) })
+    }
+
+    /// The number of the link of this name.
+    func index(of name: String) throws(Errno) -> Int32 { try linuxCall { sda_link_index(socket.raw, name) } }
 }

@@ -18,6 +18,9 @@ int sda_tun_set_persistent(int fd, int on);
 /// TUNSETCARRIER (Linux 5.0): whether the tap shows a carrier. Attaching to it switches the carrier on again.
 int sda_tun_set_carrier(int fd, int on);
 
+/// SIOCGIFINDEX by any socket: the number of a link, or -1 with errno.
+int sda_link_index(int socket, const char *name);
+
 /// Exclusive persistent taps only: IFF_TUN_EXCL refuses (EBUSY) a name that is taken.
 static const unsigned short sda_tun_exclusive = 0x8000;
 /// IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | IFF_MULTI_QUEUE.

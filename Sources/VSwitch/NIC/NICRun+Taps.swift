@@ -30,10 +30,20 @@ extension NICRun {
     private mutating func makeTaps(_ orders: [TapOrder], _ bridges: [String: Int32]) throws(NetlinkError) {
         let opened: [Result<NewTap, NICProblem>]
         do throws(Errno) {
-            opened = try location.run { orders.map { $0.open() } }
+            let all = try location.run { () -> Result<[Result<NewTap, NICProblem>], Errno> in
+                do throws(Errno) {
+                    let links = try LinkQuery()
+                    return .success(orders.map { $0.open(asking: links) })
+                } catch {
+                    return .failure(error)
+                }
+            }
+            opened = try all.get()
         } catch {
             throw NetlinkError(operation: "make taps", cause: .system(error))
         }
+        // They have none before a hypervisor comes.
+        try socket.settleCarriers(of: opened.compactMap { (try? $0.get())?.index })
         var batch = StepBatch(count: steps.count)
         for (order, tap) in zip(orders, opened) {
             switch tap {
@@ -71,10 +81,10 @@ private struct TapOrder: Sendable {
     let owner: UInt32?
 
     /// Makes the tap, and switches IPv6 off on it before it can come up.
-    func open() -> Result<NewTap, NICProblem> {
+    func open(asking links: borrowing LinkQuery) -> Result<NewTap, NICProblem> {
         let tap: NewTap
         do throws(Errno) {
-            tap = try NewTap(name.description, access: Tap.Access(owner: owner))
+            tap = try NewTap(name.description, access: Tap.Access(owner: owner), asking: links)
         } catch {
             return .failure(NICProblem(text: Self.words(error, name)))
         }

@@ -124,6 +124,33 @@ struct LinkTests {
         }
     }
 
+    @Test(.enabled(if: LinkTests.notesCarriers))
+    func `carriers of many new taps are noted when they are asked for`() async throws {
+        try await TestNamespace.with { space in
+            var socket = try open(space)
+            let taps = try NetworkLocation.namespace(space.name).run {
+                (0..<300).compactMap { index -> NewTap? in
+                    do throws(Errno) { return try NewTap("b\(index)") } catch { return nil }
+                }
+            }
+            try #require(taps.count == 300)
+            // One that is gone is no failure of the others.
+            try socket.settleCarriers(of: taps.map(\.index) + [1 << 30])
+            let text = try await space.run("ip", "-o", "link", "show")
+            let states = text.split(separator: "\n").filter { $0.contains(": b") }
+            #expect(states.count == 300)
+            #expect(states.allSatisfy { $0.contains("state DOWN") })
+            withExtendedLifetime(taps) {}
+        }
+    }
+
+    /// From Linux 6.8 on.
+    private static let notesCarriers: Bool = {
+        let release = (try? Sysctl.read("kernel/osrelease")) ?? ""
+        let numbers = release.split(separator: ".").prefix(2).compactMap { Int($0) }
+        return numbers.count == 2 && (numbers[0], numbers[1]) >= (6, 8)
+    }()
+
     @Test func `a failure in a batch is matched to its message, with the kernel's words`() async throws {
         try await TestNamespace.with { space in
             var socket = try open(space)
