@@ -22,6 +22,9 @@ public struct PacketMark: Sendable {
     /// Goes on only where any of them is set.
     public var isPresent: [NFExpression] { read(.notEqual) }
 
+    /// Goes on only where those are set that the other has, and no others.
+    public func equals(_ other: PacketMark) -> [NFExpression] { read(.equal, other.bits & bits) }
+
     private func write(_ value: UInt32) -> [NFExpression] {
         [
             .meta(.mark, into: 0), .setBits(0, Match.hostOrder(value), of: Match.hostOrder(bits)),
@@ -29,7 +32,7 @@ public struct PacketMark: Sendable {
         ]
     }
 
-    private func read(_ comparison: NFComparison) -> [NFExpression] {
-        [.meta(.mark, into: 0), .mask(0, Match.hostOrder(bits)), .compare(0, comparison, [0, 0, 0, 0])]
+    private func read(_ comparison: NFComparison, _ value: UInt32 = 0) -> [NFExpression] {
+        [.meta(.mark, into: 0), .mask(0, Match.hostOrder(bits)), .compare(0, comparison, Match.hostOrder(value))]
     }
 }

@@ -30,12 +30,15 @@ enum PolicyChains {
 
     /// Base chains, shared chains, and a pair for each group and each combination.
     ///
-    /// - Parameter sets: the names of those that are there for rules of groups to look into.
+    /// - Parameters:
+    ///   - sets: the names of those that are there for rules of groups to look into.
+    ///   - isShutting: whether there are ports that nothing passes, whatever it belongs to.
     static func compile(
-        _ groups: [GroupSpec], policies: Set<[String]>, _ state: StateSource, _ sets: Set<String>
+        _ groups: [GroupSpec], policies: Set<[String]>, _ state: StateSource, _ sets: Set<String>,
+        isShutting: Bool = false
     ) -> [NFChain] {
         Direction.allCases.flatMap { direction in
-            [dispatch(direction, state)] + judging(direction, groups, policies, sets, at: .bridge(state))
+            [dispatch(direction, state, isShutting)] + judging(direction, groups, policies, sets, at: .bridge(state))
         } + [noise]
     }
 
@@ -56,9 +59,12 @@ enum PolicyChains {
             rules: (zoned.isTagged ? ZoneRules.tagged : []) + ZoneRules.incoming)
     }
 
-    private static func dispatch(_ direction: Direction, _ state: StateSource) -> NFChain {
+    /// Every policy lets pass what is known, so it need not be found for that. Who has none passes anyway.
+    private static func dispatch(_ direction: Direction, _ state: StateSource, _ isShutting: Bool) -> NFChain {
         let isEgress = direction == .egress
-        let passes = !isEgress && state == .conntrack ? [Hairpin.passes] : []
+        let passes =
+            (isShutting ? [] : [belonging(state)])
+            + (!isEgress && state == .conntrack ? [Hairpin.passes] : [])
         return NFChain(
             direction.rawValue,
             hook: NFChain.Hook(.filter, isEgress ? .prerouting : .postrouting, priority: priority),
@@ -128,6 +134,8 @@ enum PolicyChains {
         NFRule(conditions + [.counter, .verdict(.drop)], comment: comment)
     }
 
+    private static func belonging(_ state: StateSource) -> NFRule { .accept("established or related", state.belongs) }
+
     /// What passes whatever the groups say: what belongs to what was allowed before; and what no NIC could find anybody
     /// without, which is the guard's business, not that of groups.
     private static func basics(_ direction: Direction, _ state: StateSource) -> NFChain {
@@ -135,7 +143,7 @@ enum PolicyChains {
         return NFChain(
             "basics-\(direction)",
             rules: [
-                .accept("established or related", state.belongs),
+                belonging(state),
                 .accept("ARP", [.meta(.etherType, into: 0), .compare(0, .equal, [0x08, 0x06])]),
                 .accept("neighbour solicitation", message(135)),
                 .accept("neighbour advertisement", message(136)),

@@ -40,7 +40,8 @@ enum PolicyTable {
         }
         let asked = named(in: policies, policy)
         let remotes = remotes(of: asked, nics, policy)
-        let chains = PolicyChains.compile(asked, policies: policies, policy.state, Set(remotes.map(\.name)))
+        let chains = PolicyChains.compile(
+            asked, policies: policies, policy.state, Set(remotes.map(\.name)), isShutting: !shutting.isEmpty)
         return (
             [from, to] + LateAnswers.sets() + remotes + (isZoned ? zoned.sets : []),
             chains + (isZoned ? [PolicyChains.zones(zoned)] : [])

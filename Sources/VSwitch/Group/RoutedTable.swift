@@ -39,7 +39,8 @@ enum RoutedTable {
         }
         // Behind the translation of sources (100): these are the addresses that the bridge's chains see. Only what was
         // routed has an input interface behind postrouting (Linux 5.7): br_netfilter names none for what is bridged.
-        let isRouted: [NFExpression] = [.meta(.inputIndex, into: 0), .compare(0, .notEqual, [0, 0, 0, 0])]
+        let isNotRouted = NFRule.accept(
+            "judged already", [.meta(.inputIndex, into: 0), .compare(0, .equal, [0, 0, 0, 0])])
         let turns = policy.state == .conntrack
         let remotes = PolicyTable.remotes(of: groups, nics, policy)
         let maps = places.maps
@@ -47,11 +48,11 @@ enum RoutedTable {
         return NFTable(
             family: family, name: name, comment: comment,
             sets: maps + (turns ? [Hairpin.turns(bridges)] : []) + denials.sets + remotes,
-            chains: (turns ? [Hairpin.chain(judgement([], maps))] : []) + [
+            chains: (turns ? [Hairpin.chain(judgement(maps))] : []) + [
                 base(
                     "routed", .postrouting, priority: 200,
-                    (turns ? [Hairpin.passes] : []) + judgement(isRouted, maps)),
-                base("sent", .output, priority: 10, judgement([], maps)),
+                    [isNotRouted] + (turns ? [Hairpin.passes] : []) + judgement(maps)),
+                base("sent", .output, priority: 10, judgement(maps)),
             ] + PolicyChains.judging(.ingress, groups, policies, Set(remotes.map(\.name)), at: .router)
                 + denials.chains)
     }
@@ -63,11 +64,11 @@ enum RoutedTable {
     }
 
     /// Leads what is for a NIC with groups to these.
-    private static func judgement(_ conditions: [NFExpression], _ maps: [NFSet]) -> [NFRule] {
+    private static func judgement(_ maps: [NFSet]) -> [NFRule] {
         maps.map { map in
             let isIPv4 = map.key.contains(.ipv4Address)
             return NFRule(
-                conditions + Match.family(isIPv4: isIPv4) + [
+                Match.family(isIPv4: isIPv4) + [
                     .meta(.outputInterface, into: 0), HeaderField.destination(isIPv4: isIPv4).load(into: 4),
                     .verdictMap(0, set: map.name),
                 ])

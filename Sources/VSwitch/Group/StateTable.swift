@@ -45,6 +45,8 @@ enum StateTable {
                 chain(
                     "forward", .forward,
                     [
+                        // Whoever wrote it, it is so.
+                        .accept("told of as what it is", all.equals(established) + Match.isKnown),
                         .accept("told of already", Match.cameIn(bySet: switches)),
                         .accept("not to a switch", isNot(.outputInterface)),
                     ]),

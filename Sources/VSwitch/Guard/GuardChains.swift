@@ -3,8 +3,9 @@ internal import Rules
 
 /// The chains of the guard: where a port's frame enters, and one chain for each protocol that passes at all.
 ///
-/// Registers 0 to 3 hold the interface name, 4 and on a MAC or an address: the layout of the sets' keys. Whether a port
-/// is let off a guard is asked last, of what would be refused: others pay nothing for it.
+/// Registers 0 to 3 hold the interface name, 4 and 5 a MAC, those behind it an address: the layout of the sets' keys.
+/// Some have no MAC. Whether a port is let off a guard is asked last, of what would be refused: others pay
+/// nothing for it.
 enum GuardChains {
     static func all(_ trunks: TrunkChains.Parts) -> [NFChain] {
         [entry(trunks), arp, ipv4, igmp, ipv6, icmpv6] + trunks.chains
@@ -14,7 +15,7 @@ enum GuardChains {
     private static func entry(_ trunks: TrunkChains.Parts) -> NFChain {
         NFChain(
             "guard", hook: NFChain.Hook(.filter, .prerouting, priority: -300),
-            rules: trunks.early + [
+            rules: trunks.early + OwnData.rules + [
                 NFRule(
                     [port, .lookup(0, set: "ports", isInverted: true), .verdict(.accept)],
                     comment: "not a port of ours"),
@@ -39,7 +40,9 @@ enum GuardChains {
                 [port, HeaderField.arpSenderMAC.load(into: 4), .lookup(0, set: "bindm", isInverted: true)]),
             unboundPasses,
             .accept("address probe (RFC 5227)", HeaderField.arpSenderAddress.equals([0, 0, 0, 0])),
-        ] + owned(HeaderField.arpSenderAddress, isIPv4: true) + [.deny(.arp, "another's address in ARP", [])])
+        ] + owned(HeaderField.arpSenderAddress, isIPv4: true, by: HeaderField.arpSenderMAC) + [
+            .deny(.arp, "another's address in ARP", [])
+        ])
 
     private static let ipv4 = NFChain(
         "check_ipv4",
@@ -121,16 +124,29 @@ extension GuardChains {
     private static func message(_ type: UInt8) -> [NFExpression] { Match.icmp(isIPv4: false, type: type) }
 
     /// Accepts what has an address of the port's in this field. What is too short for the field has none.
-    private static func owned(_ field: HeaderField, isIPv4: Bool) -> [NFRule] {
+    ///
+    /// - Parameter sender: where its MAC is, which has been found to be the port's.
+    private static func owned(
+        _ field: HeaderField, isIPv4: Bool, by sender: HeaderField = HeaderField.etherSource
+    ) -> [NFRule] {
         [
-            ("its own address", isIPv4 ? "bind4" : "bind6"),
-            ("of a network that it is allowed", isIPv4 ? "nets4" : "nets6"),
-        ].map { .accept($0, [port, field.load(into: 4), .lookup(0, set: $1, isInverted: false)]) }
+            .accept(
+                "its own address",
+                [
+                    port, sender.load(into: 4), field.load(into: 6),
+                    .lookup(0, set: isIPv4 ? "bind4" : "bind6", isInverted: false),
+                ])
+        ]
+            + [
+                ("of a network that it is allowed", isIPv4 ? "nets4" : "nets6"),
+                ("its own address, from any MAC", isIPv4 ? "free4" : "free6"),
+            ].map { .accept($0, [port, field.load(into: 4), .lookup(0, set: $1, isInverted: false)]) }
     }
 
     private static let targetIsForeign: [NFExpression] = [
-        port, HeaderField.neighbourTarget.load(into: 4), .lookup(0, set: "bind6", isInverted: true),
-        .lookup(0, set: "nets6", isInverted: true),
+        port, mac, HeaderField.neighbourTarget.load(into: 6), .lookup(0, set: "bind6", isInverted: true),
+        HeaderField.neighbourTarget.load(into: 4), .lookup(0, set: "nets6", isInverted: true),
+        .lookup(0, set: "free6", isInverted: true),
     ]
 
     /// A link-layer address option (its length is 1: eight bytes) that names a MAC which is not the port's.
@@ -143,10 +159,13 @@ extension GuardChains {
 }
 
 /// IEEE 802 numbers of the protocols that pass.
-private enum EtherType {
+enum EtherType {
     static let ipv4: UInt16 = 0x0800
     static let arp: UInt16 = 0x0806
     static let ipv6: UInt16 = 0x86dd
+
+    /// A number of two bytes as it is in a header.
+    static func bytes(_ number: UInt16) -> [UInt8] { [UInt8(number >> 8), UInt8(truncatingIfNeeded: number)] }
 }
 
 extension NFRule {

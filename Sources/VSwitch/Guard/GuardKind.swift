@@ -91,7 +91,7 @@ public struct GuardKind: TableKind {
         case .create: return [FieldChange("ports", to: "\(wanted?.sets["ports"]?.elements.count ?? 0)")] + guards
         case .replace: return [FieldChange("rules", from: "changed", to: "as compiled")] + guards
         case .update(let update):
-            let told = Set(Guard.allCases.map(\.exceptions))
+            let told = Set(Guard.allCases.map(\.exceptions) + GuardTable.free)
             return guards
                 + update.summary.filter { !told.contains($0.subject) }
                 .map { PolicyNarrowing.field($0.subject, to: $0.change) }

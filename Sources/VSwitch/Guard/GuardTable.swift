@@ -8,8 +8,10 @@ internal import Netlink
 ///     ports    interface            every guarded port; others pass untouched
 ///     bindm    interface . MAC      the MACs it may send from, and name in ARP and neighbour discovery
 ///     bound    interface            ports that are held to IP addresses: those whose NIC has any
-///     bind4    interface . IPv4     the addresses it may send from and claim by ARP
-///     bind6    interface . IPv6     likewise for IPv6, and the link-local addresses of its MACs (RFC 4291, EUI-64)
+///     bind4    interface . MAC . IPv4   the addresses it may send from and claim by ARP, with each of those MACs
+///     bind6    interface . MAC . IPv6   the same for IPv6, and the link-local addresses of its MACs (RFC 4291, EUI-64)
+///     free4    interface . IPv4     the same addresses, of ports that may send from any MAC
+///     free6    interface . IPv6
 ///     nets4    interface . IPv4…    networks of such addresses, where any NIC is allowed one
 ///     nets6    interface . IPv6…
 ///     unguarded-…    interface      ports that are let off one guard
@@ -25,7 +27,9 @@ enum GuardTable {
     /// The ownership mark.
     static let comment = "sdagent guard"
     /// The sets of the addresses that ports are held to.
-    static let bindings = ["bind4", "bind6", "nets4", "nets6"]
+    static let bindings = ["bind4", "bind6", "nets4", "nets6"] + free
+    /// Those of ports that are let off the guard against others' MACs.
+    static let free = ["free4", "free6"]
 
     /// - Parameters:
     ///   - policy: what the groups of the NICs say; `PolicyTable` tells of its sets and chains.
@@ -68,8 +72,10 @@ private struct Bindings {
     private var ports = NFSet("ports", key: [.interfaceName])
     private var bound = NFSet("bound", key: [.interfaceName])
     private var macs = NFSet("bindm", key: [.interfaceName, .etherAddress])
-    private var ipv4 = NFSet("bind4", key: [.interfaceName, .ipv4Address])
-    private var ipv6 = NFSet("bind6", key: [.interfaceName, .ipv6Address])
+    private var ipv4 = NFSet("bind4", key: [.interfaceName, .etherAddress, .ipv4Address])
+    private var ipv6 = NFSet("bind6", key: [.interfaceName, .etherAddress, .ipv6Address])
+    private var free4 = NFSet("free4", key: [.interfaceName, .ipv4Address])
+    private var free6 = NFSet("free6", key: [.interfaceName, .ipv6Address])
     private var ranges: (ipv4: [NFRange], ipv6: [NFRange]) = ([], [])
     private var exceptions = Dictionary(
         uniqueKeysWithValues: Guard.allCases.map { ($0, NFSet($0.exceptions, key: [.interfaceName])) })
@@ -82,17 +88,17 @@ private struct Bindings {
         ports.insert(NFKey(port))
         // What this kernel cannot have sends nothing.
         guard nic.refusal == nil else { return }
-        macs.insert(NFKey(port, .mac(nic.mac)))
-        for mac in nic.allow.macs { macs.insert(NFKey(port, .mac(mac))) }
+        let own = [nic.mac] + nic.allow.macs
+        for mac in own { macs.insert(NFKey(port, .mac(mac))) }
         for word in nic.unguarded { exceptions[word]?.insert(NFKey(port)) }
         guard !nic.addresses.isEmpty else { return }
         bound.insert(NFKey(port))
-        bind(port, .v6(.linkLocal(of: nic.mac)))
-        for mac in nic.allow.macs { bind(port, .v6(.linkLocal(of: mac))) }
-        for own in nic.addresses { bind(port, own.address) }
+        let isFree = nic.unguarded.contains(.mac)
+        for mac in own { bind(port, own, .v6(.linkLocal(of: mac)), isFree) }
+        for held in nic.addresses { bind(port, own, held.address, isFree) }
         for network in nic.allow.networks {
             if network.isHost {
-                bind(port, network.address)
+                bind(port, own, network.address, isFree)
             } else if network.isIPv4 {
                 ranges.ipv4.append(NFRange(.one(port), .network(network)))
             } else {
@@ -101,9 +107,14 @@ private struct Bindings {
         }
     }
 
-    private mutating func bind(_ port: NFValue, _ address: IPAddress) {
+    private mutating func bind(_ port: NFValue, _ macs: [MACAddress], _ address: IPAddress, _ isFree: Bool) {
+        for mac in macs {
+            let key = NFKey(port, .mac(mac), .address(address))
+            if address.isIPv4 { ipv4.insert(key) } else { ipv6.insert(key) }
+        }
+        guard isFree else { return }
         let key = NFKey(port, .address(address))
-        if address.isIPv4 { ipv4.insert(key) } else { ipv6.insert(key) }
+        if address.isIPv4 { free4.insert(key) } else { free6.insert(key) }
     }
 
     var sets: [NFSet] {
@@ -111,7 +122,8 @@ private struct Bindings {
         var nets6 = NFSet("nets6", key: [.interfaceName, .ipv6Address], form: .ranges)
         nets4.insert(ranges.ipv4)
         nets6.insert(ranges.ipv6)
-        return [ports, bound, macs, ipv4, ipv6, nets4, nets6] + Guard.allCases.compactMap { exceptions[$0] }
+        return [ports, bound, macs, ipv4, ipv6, free4, free6, nets4, nets6]
+            + Guard.allCases.compactMap { exceptions[$0] }
     }
 }
 

@@ -1,0 +1,40 @@
+internal import Netlink
+internal import Rules
+
+/// The short way through the guard: data with a MAC and an address of the NIC's, which most frames are.
+///
+/// It passes at one lookup; what is not found goes the long way. So what the guard refuses for what it carries is not
+/// looked for here, and what only a network allows is not found. Functions cost more than comparisons, which the kernel
+/// does in place: they come first, and decide.
+enum OwnData {
+    /// For the guard, before it looks whose port it is.
+    static let rules: [NFRule] = [
+        .accept(
+            "IPv4 of its own, neither UDP, IGMP nor PIM",
+            [HeaderField.nextProtocol(isIPv4: true).load(into: 0)]
+                + [17, 2, 103].map { .compare(0, .notEqual, [$0]) } + isFound(isIPv4: true)),
+        .accept("UDP over IPv4 of its own, not by a DHCP server", datagram(isIPv4: true, notFrom: 67)),
+        // Anything may be behind an extension of IPv6.
+        .accept(
+            "TCP over IPv6 of its own", HeaderField.nextProtocol(isIPv4: false).equals([6]) + isFound(isIPv4: false)),
+        .accept("UDP over IPv6 of its own, not by a DHCPv6 server", datagram(isIPv4: false, notFrom: 547)),
+    ]
+
+    /// A fragment but the first has no port: it goes the long way.
+    private static func datagram(isIPv4: Bool, notFrom port: UInt16) -> [NFExpression] {
+        HeaderField.nextProtocol(isIPv4: isIPv4).equals([17]) + [
+            HeaderField.sourcePort.load(into: 0), .compare(0, .notEqual, EtherType.bytes(port)),
+        ] + isFound(isIPv4: isIPv4)
+    }
+
+    /// The MAC and the ethertype fill two registers, where in the keys of the sets the MAC is followed by zeros. The
+    /// type that is asked for is flipped into zeros; another one, that of a tag say, makes a key that is in no set.
+    private static func isFound(isIPv4: Bool) -> [NFExpression] {
+        let type = EtherType.bytes(isIPv4 ? EtherType.ipv4 : EtherType.ipv6)
+        return [
+            .meta(.inputInterface, into: 0), HeaderField.etherSender.load(into: 4), .flip(5, [0, 0] + type),
+            HeaderField.source(isIPv4: isIPv4).load(into: 6),
+            .lookup(0, set: isIPv4 ? "bind4" : "bind6", isInverted: false),
+        ]
+    }
+}
