@@ -30,8 +30,6 @@ public struct HeaderField: Hashable, Sendable {
 extension HeaderField {
     public static let etherDestination = HeaderField(.link, offset: 0, length: 6)
     public static let etherSource = HeaderField(.link, offset: 6, length: 6)
-    /// The sender's MAC and the type behind it: eight bytes.
-    public static let etherSender = HeaderField(.link, offset: 6, length: 8)
     public static let etherType = HeaderField(.link, offset: 12, length: 2)
     /// Of a frame with a tag: priority, and the VLAN id in the lower twelve bits.
     public static let vlanTag = HeaderField(.link, offset: 14, length: 2)

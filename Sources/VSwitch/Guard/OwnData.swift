@@ -27,12 +27,10 @@ enum OwnData {
         ] + isFound(isIPv4: isIPv4)
     }
 
-    /// The MAC and the ethertype fill two registers, where in the keys of the sets the MAC is followed by zeros. The
-    /// type that is asked for is flipped into zeros; another one, that of a tag say, makes a key that is in no set.
+    /// A tag has a type of its own, so nothing that has one is found.
     private static func isFound(isIPv4: Bool) -> [NFExpression] {
-        let type = EtherType.bytes(isIPv4 ? EtherType.ipv4 : EtherType.ipv6)
-        return [
-            .meta(.inputInterface, into: 0), HeaderField.etherSender.load(into: 4), .flip(5, [0, 0] + type),
+        HeaderField.etherType.equals(isIPv4 ? EtherType.ipv4 : EtherType.ipv6) + [
+            .meta(.inputInterface, into: 0), HeaderField.etherSource.load(into: 4),
             HeaderField.source(isIPv4: isIPv4).load(into: 6),
             .lookup(0, set: isIPv4 ? "bind4" : "bind6", isInverted: false),
         ]
