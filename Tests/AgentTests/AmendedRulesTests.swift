@@ -28,7 +28,7 @@ struct AmendedRulesTests {
     /// What is replaced, and what is found in the ruleset then.
     private static let edits = [
         ("ports: [80]", "ports: [80, 8443]", "dport 8443"), ("[192.0.2.0/24]", "[198.51.100.7]", "198.51.100.7"),
-        ("10.0.0.2", "10.0.0.77", "\"a-net0\" . 10.0.0.77"), ("'fd00::2'", "'fd00::77'", "\"a-net0\" . fd00::77"),
+        ("10.0.0.2", "10.0.0.77", ". 10.0.0.77"), ("'fd00::2'", "'fd00::77'", ". fd00::77"),
         ("protocol: tcp", "protocol: udp", "udp dport 80"),
     ]
 
