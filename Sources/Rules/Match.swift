@@ -73,6 +73,11 @@ public enum Match {
         [.meta(.outputInterface, into: 0), .compare(0, .equal, NFKey(.interface(interface)).bytes)]
     }
 
+    /// It came in by this interface.
+    public static func cameIn(by interface: InterfaceName) -> [NFExpression] {
+        [.meta(.inputInterface, into: 0), .compare(0, .equal, NFKey(.interface(interface)).bytes)]
+    }
+
     /// It came in by an interface that is in the set.
     public static func cameIn(bySet set: String) -> [NFExpression] {
         [.meta(.inputInterface, into: 0), .lookup(0, set: set, isInverted: false)]

@@ -43,8 +43,8 @@ struct Site {
         }
     }
 
-    private func plug(_ guest: TestNamespace, _ bridge: String, _ addresses: [String], gateways: [String]) async throws
-    {
+    /// Makes a guest a port of a bridge, with addresses and default routes.
+    func plug(_ guest: TestNamespace, _ bridge: String, _ addresses: [String], gateways: [String]) async throws {
         let port = "p-\(guest.name.suffix(8))"
         try await node.run("ip", "link", "add", port, "type", "veth", "peer", "name", "eth0", "netns", guest.name)
         try await node.run("ip", "link", "set", port, "addrgenmode", "none", "master", bridge)

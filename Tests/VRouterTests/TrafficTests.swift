@@ -150,6 +150,44 @@ struct TrafficTests {
         }
     }
 
+    @Test func `two routers on one switch send each by its own address`() async throws {
+        try await Site.with { site in
+            // Tenants behind one uplink, of whom one does not say what his own network is.
+            try await site.node.run("ip", "link", "add", "red", "type", "bridge", "forward_delay", "0")
+            try await site.node.run("ip", "link", "set", "red", "addrgenmode", "none", "alias", "sdagent switch/red")
+            try await site.node.run("ip", "link", "set", "red", "up")
+            try await TestNamespace.with { c in
+                try await site.plug(
+                    c, "red", ["10.11.0.10/24", "fd00:11::10/64"], gateways: ["10.11.0.1", "fd00:11::1"])
+                let text = """
+                    switches: { blue: {}, red: {}, wan: {} }
+                    routers:
+                      first:
+                        interfaces:
+                          blue: { addresses: [10.10.0.1/24, "fd00:10::1/64"] }
+                          wan: { addresses: [203.0.113.2/24, "fd00:20::2/64"] }
+                        snat: [ { from: 10.0.0.0/8, out: wan }, { from: "fd00::/16", out: wan } ]
+                      second:
+                        interfaces:
+                          red: { addresses: [10.11.0.1/24, "fd00:11::1/64"] }
+                          wan: { addresses: [203.0.113.4/24, 203.0.113.5/24, "fd00:20::4/64"] }
+                        snat:
+                          - { from: 10.11.0.10/32, out: wan, to: 203.0.113.5 }
+                          - { from: "fd00:11::/64", out: wan }
+                    """
+                let mistakes = try await site.apply(text)
+                #expect(mistakes == [])
+                #expect(try await site.plan(text) == "Plan: no changes.\n")
+                for (guest, four, six) in [
+                    (site.a, "203.0.113.2", "[fd00:20::2]"), (c, "203.0.113.5", "[fd00:20::4]"),
+                ] {
+                    #expect(try await site.seen(from: guest, by: site.outside, at: "203.0.113.1") == four)
+                    #expect(try await site.seen(from: guest, by: site.outside, at: "[fd00:20::1]") == six)
+                }
+            }
+        }
+    }
+
     @Test func `strict reverse path filters let the answers in`() async throws {
         try await Site.with { site in
             #expect(try await site.apply(Self.manifest) == [])

@@ -46,9 +46,12 @@ enum NATChains {
     /// NF_IP_PRI_NAT_SRC.
     static func postrouting(_ routers: [RouterSpec]) -> NFChain {
         let hairpins = routers.flatMap { hairpin($0) }
+        let legs = Dictionary(grouping: routers.flatMap(\.interfaces), by: \.bridge)
         let translations = routers.flatMap { router in
-            router.snat.compactMap { snat in
-                router.interface(on: snat.out.value).map { translation(snat, out: $0.bridge) }
+            router.snat.flatMap { snat -> [NFRule] in
+                guard let out = router.interface(on: snat.out.value) else { return [] }
+                let isShared = legs[out.bridge, default: []].count > 1
+                return isShared ? own(snat, of: router, out: out) : [translation(snat, out: out.bridge)]
             }
         }
         return NFChain(
@@ -84,6 +87,20 @@ enum NATChains {
             ], comment: "snat \(source) out of \(out) to \(address)")
     }
 
+    /// Where other routers are on the switch, too: what came in by an interface of this router's gets this one's
+    /// address. The kernel's masquerading would choose among those of all.
+    private static func own(_ snat: SourceNAT, of router: RouterSpec, out: RouterInterface) -> [NFRule] {
+        let source = snat.source.value
+        guard let address = snat.address?.value ?? router.address(on: out, isIPv4: source.isIPv4) else { return [] }
+        return router.interfaces.filter { $0.speaks(isIPv4: source.isIPv4) }.map { leg in
+            NFRule(
+                Match.family(isIPv4: source.isIPv4) + Match.cameIn(by: leg.bridge) + Match.leaves(by: out.bridge)
+                    + Match.source(in: source) + [
+                        .immediate(0, address.bytes), .nat(.source, isIPv6: !address.isIPv4, address: 0, port: nil),
+                    ], comment: "snat \(source) from \(leg.bridge) out of \(out.bridge) to \(address)")
+        }
+    }
+
     /// Two addresses of one subnet, or two routers on one switch, give the same rule.
     private static func unique(_ rules: [NFRule]) -> [NFRule] {
         var seen: Set<NFRule> = []
@@ -104,5 +121,15 @@ enum NATChains {
             .map(0, set: isIPv4 ? "forward4" : "forward6", into: 0),
             .nat(.destination, isIPv6: !isIPv4, address: 0, port: next),
         ]
+    }
+}
+
+extension RouterSpec {
+    /// The router's own address by which it leaves on an interface: the one in the subnet of a next router, if there is
+    /// any there, else the first.
+    fileprivate func address(on interface: RouterInterface, isIPv4: Bool) -> IPAddress? {
+        let own = interface.addresses.map(\.value).filter { $0.isIPv4 == isIPv4 }
+        let near = own.first { subnet in routes.contains { subnet.contains($0.gateway.value) } }
+        return (near ?? own.first)?.address
     }
 }
