@@ -76,6 +76,7 @@ public struct Revision: Sendable {
     public private(set) var desired: Desired
     /// What has been replaced.
     private(set) var ids: Set<ResourceID> = []
+    private var notes: [ObjectIdentifier: any Sendable] = [:]
 
     init(_ old: Desired) {
         self.old = old
@@ -87,6 +88,12 @@ public struct Revision: Sendable {
         ids.insert(Kind.id(name))
         desired.replace(kind, name, spec)
     }
+
+    /// Keeps what one derivation has found out for those that come later.
+    public mutating func note<Note: Sendable>(_ note: Note) { notes[ObjectIdentifier(Note.self)] = note }
+
+    /// What an earlier derivation has found out.
+    public func noted<Note: Sendable>(_ note: Note.Type) -> Note? { notes[ObjectIdentifier(Note.self)] as? Note }
 
     /// What it needs from now on.
     mutating func setReferences(of id: ResourceID, _ references: [Reference]) {

@@ -78,7 +78,7 @@ extension TableKind {
     public static func amend(_ revision: inout Revision, _ amendment: Amendment) -> Bool {
         guard let table = revision.desired.specs(of: Self.self)[resourceName] else { return false }
         guard let amended = amend(table, revision, amendment) else { return false }
-        if amended != table { revision.replace(Self.self, resourceName, amended) }
+        revision.replace(Self.self, resourceName, amended)
         return true
     }
 

@@ -105,7 +105,6 @@ public struct NFSet: Hashable, Sendable {
     ///
     /// A key that is there and leads elsewhere is in both.
     public mutating func edit(removing: some Sequence<NFKey>, inserting: [NFKey: NFData]) {
-        let base = elements
         var edited = elements
         var (removed, added): ([NFKey: NFData], [NFKey: NFData]) = ([:], [:])
         for key in removing { removed[key] = edited.removeValue(forKey: key) }
@@ -118,8 +117,9 @@ public struct NFSet: Hashable, Sendable {
             removed[key] = other
             added[key] = data
         }
+        let origin = NFSetEdition.Origin(of: self)
         elements = edited
-        edition = NFSetEdition(base: base, result: edited, added: added, removed: removed)
+        edition = NFSetEdition(from: origin, result: edited, added: added, removed: removed)
     }
 
     /// Whether its elements are ranges of one field, which the kernel keeps as where they begin and where they end.
@@ -159,27 +159,5 @@ extension NFSet {
         hasher.combine(name)
         hasher.combine(elements)
         hasher.combine(ranges)
-    }
-}
-
-/// What an edit has made of the keys of a set.
-final class NFSetEdition: Sendable {
-    /// The keys before.
-    private let base: [NFKey: NFData]
-    /// The keys behind it: a set may have changed since.
-    private let result: [NFKey: NFData]
-    let added: [NFKey: NFData]
-    let removed: [NFKey: NFData]
-
-    var isEmpty: Bool { added.isEmpty && removed.isEmpty }
-
-    /// Whether it is what lies between two sets. Dictionaries that share their memory are equal at once.
-    func leads(from old: NFSet, to new: NFSet) -> Bool { base == old.elements && result == new.elements }
-
-    init(base: [NFKey: NFData], result: [NFKey: NFData], added: [NFKey: NFData], removed: [NFKey: NFData]) {
-        self.base = base
-        self.result = result
-        self.added = added
-        self.removed = removed
     }
 }

@@ -165,10 +165,11 @@ extension PolicyAmendment {
                 let old = Self.addresses(of: change.before, in: group, isIPv4)
                 let new = Self.addresses(of: change.after, in: group, isIPv4)
                 let going = old.subtracting(new)
-                let kept = going.isEmpty ? [] : held(of: going, in: group, besides: change.name)
+                guard let twins = revision.noted(Twins.self) else { return false }
+                let gone = going.filter { !twins.isHeld($0, in: group, besides: change.name) }
                 let coming = new.subtracting(old).map { (NFKey(.address($0)), NFData.member) }
                 table.sets[name]?.edit(
-                    removing: going.subtracting(kept).map { NFKey(.address($0)) },
+                    removing: gone.map { NFKey(.address($0)) },
                     inserting: Dictionary(coming) { first, _ in first })
             }
         }
@@ -177,14 +178,5 @@ extension PolicyAmendment {
 
     private static func addresses(of nic: NICSpec, in group: String, _ isIPv4: Bool) -> Set<IPAddress> {
         nic.groups.contains(group) ? Set(nic.addresses.map(\.address).filter { $0.isIPv4 == isIPv4 }) : []
-    }
-
-    /// Those of some addresses that another member of a group has, too: on another switch, one may have the same.
-    private func held(of addresses: Set<IPAddress>, in group: String, besides name: String) -> Set<IPAddress> {
-        revision.desired.specs(of: NICKind.self).reduce(into: []) { held, nic in
-            for own in nic.value.addresses where addresses.contains(own.address) {
-                if nic.key != name, nic.value.groups.contains(group) { held.insert(own.address) }
-            }
-        }
     }
 }

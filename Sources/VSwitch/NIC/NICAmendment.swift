@@ -43,6 +43,8 @@ extension NICKind {
     ) -> Bool {
         guard let changes = amendment.repolicedNICs else { return false }
         guard !changes.isEmpty else { return true }
+        guard let twins = Twins(of: changes, in: revision.desired) else { return false }
+        revision.note(twins)
         let switches = revision.desired.specs(of: SwitchKind.self)
         let subnets = subnets(revision.desired)
         for change in changes {
@@ -54,21 +56,10 @@ extension NICKind {
                 fields.groups = change.after.groups
             }
             spec.resolve(switches[spec.switchName], subnets[spec.segment] ?? [])
-            guard !isInTrouble(spec, among: revision.desired) else { return false }
+            guard !twins.areInTrouble(with: spec), spec.isSound else { return false }
             revision.replace(NICKind.self, change.name, spec)
         }
         return true
-    }
-
-    private static func isInTrouble(_ spec: NICSpec, among desired: Desired) -> Bool {
-        let addresses = spec.addresses.map(\.address)
-        guard Set(addresses).count == addresses.count else { return true }
-        if let mtu = spec.mtu, mtu < PortIPv6.minimumMTU, addresses.contains(where: { !$0.isIPv4 }) { return true }
-        return desired.specs(of: NICKind.self).contains { name, other in
-            guard other.allow == Allowance() else { return true }
-            guard name != spec.resourceName, other.segment == spec.segment else { return false }
-            return other.addresses.contains { addresses.contains($0.address) }
-        }
     }
 
     /// A NIC's tap is the same whatever its addresses and groups are.
@@ -89,5 +80,51 @@ extension NICKind {
     @Sendable
     public static func addresses(in amendment: Amendment) -> [IPAddress]? {
         amendment.repolicedNICs?.flatMap { $0.after.addresses.map(\.address) }
+    }
+}
+
+/// The NICs that have, after an amendment, an address which a NIC that differs has, before or after it.
+struct Twins: Sendable {
+    private var nics: [IPAddress: [NICSpec]] = [:]
+
+    /// Found in one walk over all.
+    ///
+    /// - Returns: nil where any NIC is allowed more than its own addresses: then others must not have these either.
+    fileprivate init?(of changes: [SpecChange<NICSpec>], in desired: Desired) {
+        let addresses = Set(changes.flatMap { $0.before.addresses + $0.after.addresses }.map(\.address))
+        let differing = Set(changes.map(\.name))
+        for nic in desired.specs(of: NICKind.self).values {
+            guard nic.allow == Allowance() else { return nil }
+            for own in nic.addresses where addresses.contains(own.address) {
+                if !differing.contains(nic.resourceName) { nics[own.address, default: []].append(nic) }
+            }
+        }
+        for nic in changes.map(\.after) {
+            for own in nic.addresses { nics[own.address, default: []].append(nic) }
+        }
+    }
+
+    /// Whether another one on its switch has one of its addresses.
+    fileprivate func areInTrouble(with spec: NICSpec) -> Bool {
+        spec.addresses.contains { own in
+            nics[own.address, default: []].contains {
+                $0.resourceName != spec.resourceName && $0.segment == spec.segment
+            }
+        }
+    }
+
+    /// Whether another member of a group has an address: on another switch, it may.
+    func isHeld(_ address: IPAddress, in group: String, besides name: String) -> Bool {
+        nics[address, default: []].contains { $0.resourceName != name && $0.groups.contains(group) }
+    }
+}
+
+extension NICSpec {
+    /// Whether its addresses are what they may be, by themselves.
+    fileprivate var isSound: Bool {
+        let addresses = self.addresses.map(\.address)
+        guard Set(addresses).count == addresses.count else { return false }
+        guard let mtu = self.mtu, mtu < PortIPv6.minimumMTU else { return true }
+        return addresses.allSatisfy(\.isIPv4)
     }
 }
