@@ -107,7 +107,10 @@ public struct NFSet: Hashable, Sendable {
     public mutating func edit(removing: some Sequence<NFKey>, inserting: [NFKey: NFData]) {
         var edited = elements
         var (removed, added): ([NFKey: NFData], [NFKey: NFData]) = ([:], [:])
-        for key in removing { removed[key] = edited.removeValue(forKey: key) }
+        for key in removing {
+            // Named twice, it is there once.
+            if let data = edited.removeValue(forKey: key) { removed[key] = data }
+        }
         for (key, data) in inserting {
             guard let other = edited.updateValue(data, forKey: key) else {
                 if removed[key] == data { removed[key] = nil } else { added[key] = data }
