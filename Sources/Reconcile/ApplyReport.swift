@@ -31,13 +31,12 @@ public struct ApplyReport: Hashable, Sendable {
         self.plan = plan
         self.performed = performed
         self.after = after
+        statuses = after.changes.map { ResourceStatus($0, result: performed.isEmpty ? nil : performed[$0.id]) }
     }
 
     /// The exit code of `sdagent apply`: 0 where the node is as the manifest says, else 1.
     public var exitCode: Int32 { statuses.contains { $0.state.isUnmet } || !after.failures.isEmpty ? 1 : 0 }
 
     /// Every resource as it stands after the apply, in the order of kinds and names.
-    public var statuses: [ResourceStatus] {
-        after.changes.map { ResourceStatus($0, result: performed[$0.id]) }
-    }
+    public let statuses: [ResourceStatus]
 }

@@ -7,7 +7,7 @@ struct KindRun: Sendable {
     var changes: [PlannedChange]
     /// What is in the way of some of them.
     let obstacles: [ResourceID: Obstacle]
-    /// Performs the given parts, in that order; one outcome for each.
+    /// Performs the given parts of pending changes, in that order; one outcome for each.
     let perform: @Sendable (_ parts: [Part], _ desired: Desired) async -> [StepOutcome]
 
     /// How much of a change is performed.
@@ -26,21 +26,37 @@ struct KindRun: Sendable {
     static func look<Kind: ResourceKind>(_ kind: Kind, _ desired: Desired) async throws -> KindRun {
         let observations = try await kind.observe(desired)
         let specs = desired.specs(of: Kind.self)
-        var names = desired.names(of: Kind.self)
-        let others = observations.keys.filter { specs[$0] == nil }
-        if !others.isEmpty { names = (names + others).sorted(by: naturally) }
-        let steps = names.map { name in
-            Step(
-                name: name, change: kind.diff(name: name, spec: specs[name], observation: observations[name]),
-                spec: specs[name], observation: observations[name])
-        }
+        let names = desired.names(of: Kind.self)
+        var changes: [PlannedChange] = []
+        changes.reserveCapacity(names.count)
+        // Of thousands that are as they should be only that is kept: nothing of them is performed.
+        var steps: [Step<Kind.Spec, Kind.Observation>] = []
         var obstacles: [ResourceID: Obstacle] = [:]
-        for step in steps where step.change.isPending && step.spec != nil {
-            obstacles[Kind.id(step.name)] = step.observation.flatMap { kind.obstacle($0) }
+        var unnamed = observations.count
+        func compare(_ name: String, _ spec: Kind.Spec?, _ observation: Kind.Observation?) {
+            let change = kind.diff(name: name, spec: spec, observation: observation)
+            changes.append(
+                PlannedChange(
+                    Kind.id(name), change,
+                    disruption: change.isPending
+                        ? kind.disruption(change, spec: spec, observation: observation) : [],
+                    remark: spec.flatMap { kind.remark($0) }))
+            guard change.isPending else { return }
+            if spec != nil { obstacles[Kind.id(name)] = observation.flatMap { kind.obstacle($0) } }
+            steps.append(Step(name: name, change: change, spec: spec, observation: observation))
+        }
+        for name in names {
+            let observation = observations[name]
+            if observation != nil { unnamed -= 1 }
+            compare(name, specs[name], observation)
+        }
+        if unnamed > 0 {
+            for (name, observation) in observations where specs[name] == nil { compare(name, nil, observation) }
+            changes.sort { naturally($0.id.name, $1.id.name) }
         }
         return KindRun(
-            kind: Kind.name, changes: steps.map { kind.planned($0) }, obstacles: obstacles,
-            perform: { parts, desired in
+            kind: Kind.name, changes: changes, obstacles: obstacles,
+            perform: { [steps] parts, desired in
                 let byName = Dictionary(uniqueKeysWithValues: steps.map { ($0.name, $0) })
                 let chosen = parts.compactMap { part in byName[part.name]?.part(part.extent) }
                 let outcomes = await kind.perform(chosen, desired: desired)
@@ -57,15 +73,5 @@ extension Step {
         case .removal: Step(name: name, change: .delete, spec: nil, observation: observation)
         case .creation: Step(name: name, change: .create(change.fields), spec: spec, observation: observation)
         }
-    }
-}
-
-extension ResourceKind {
-    fileprivate func planned(_ step: Step<Spec, Observation>) -> PlannedChange {
-        PlannedChange(
-            Self.id(step.name), step.change,
-            disruption: step.change.isPending
-                ? disruption(step.change, spec: step.spec, observation: step.observation) : [],
-            remark: step.spec.flatMap { remark($0) })
     }
 }

@@ -65,13 +65,15 @@ private struct Sight {
     let runs: [KindRun]
     /// What goes from one resource to another.
     let handovers: Handovers
+    /// All changes in the order in which they are performed.
+    let plan: Plan
 
     init(_ looks: [Look]) {
         self.looks = looks
         let seen: [KindRun] = looks.compactMap { if case .seen(let run) = $0 { run } else { nil } }
         let handovers = Handovers(seen)
         self.handovers = handovers
-        runs = seen.map { run in
+        let runs = seen.map { run in
             var run = run
             guard !run.obstacles.isEmpty else { return run }
             run.changes = run.changes.map { change in
@@ -79,13 +81,17 @@ private struct Sight {
             }
             return run
         }
-    }
-
-    var plan: Plan {
-        let deletions = runs.reversed().flatMap { $0.changes.reversed().filter { $0.change == .delete } }
-        let rest = runs.flatMap { $0.changes.filter { $0.change != .delete } }
-        return Plan(
-            changes: deletions + rest,
+        self.runs = runs
+        var changes: [PlannedChange] = []
+        changes.reserveCapacity(runs.reduce(0) { $0 + $1.changes.count })
+        for run in runs.reversed() {
+            for change in run.changes.reversed() where change.change == .delete { changes.append(change) }
+        }
+        for run in runs {
+            for change in run.changes where change.change != .delete { changes.append(change) }
+        }
+        plan = Plan(
+            changes: changes,
             failures: looks.compactMap { if case .failed(let failure) = $0 { failure } else { nil } })
     }
 

@@ -6,7 +6,7 @@ extension NetlinkSocket {
         var request = MessageWriter(capacity: 96)
         request.message(UInt16(RTM_GETLINK), .dump, operation: "list bridges") {
             $0.append(ifinfomsg())
-            $0.attribute(Int(IFLA_EXT_MASK), UInt32(RTEXT_FILTER_SKIP_STATS))
+            // Without IFLA_EXT_MASK, for which the kernel first measures every link of the namespace (rtnl_calcit).
             $0.nested(Int(IFLA_LINKINFO)) { $0.attribute(Int(IFLA_INFO_KIND), "bridge") }
         }
         // A kernel that does not know the filter lists them all.

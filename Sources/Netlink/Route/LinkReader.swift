@@ -30,6 +30,13 @@ extension NetlinkSocket {
 extension Link {
     /// The link in a message of the kernel; nil if it is another message or has no name.
     init?(_ message: Message) {
+        guard let fields = Fields(message) else { return nil }
+        self.init(fields)
+    }
+}
+
+extension Link.Fields {
+    fileprivate init?(_ message: Message) {
         guard message.type == UInt16(RTM_NEWLINK), let header = message.header(as: ifinfomsg.self) else { return nil }
         let attributes = message.attributes(after: ifinfomsg.self)
         let name = attributes.first { $0.type == Int(IFLA_IFNAME) }?.interfaceName

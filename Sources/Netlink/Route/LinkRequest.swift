@@ -218,7 +218,9 @@ extension AttributeWriter {
         nested(Int(IFLA_AF_SPEC)) {
             if let isOn = change.promotesSecondaries {
                 $0.nested(Int(AF_INET)) {
-                    $0.nested(Int(IFLA_INET_CONF)) { $0.attribute(Link.promoteSecondaries, UInt32(isOn ? 1 : 0)) }
+                    $0.nested(Int(IFLA_INET_CONF)) {
+                        $0.attribute(Link.Fields.promoteSecondaries, UInt32(isOn ? 1 : 0))
+                    }
                 }
             }
             if let generation = change.addressGeneration {

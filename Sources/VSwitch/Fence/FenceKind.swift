@@ -42,9 +42,11 @@ public struct FenceKind<Side: FenceSide>: TableKind {
     public func adjusted(
         _ wanted: NFTable?, over seen: NFTable?, _ desired: Desired, at moment: TableMoment
     ) throws(NetlinkError) -> NFTable? {
-        guard wanted != nil else { return nil }
+        guard let wanted else { return nil }
+        let foreign = try links.sorted().foreign
+        guard Fenced.isAny(of: foreign, in: wanted, desired) else { return wanted }
         var fenced = Fenced(desired)
-        return fenced.exclude(try links.shared(), desired) ? FenceTable.compile(Side.position, fenced) : wanted
+        return fenced.exclude(foreign, desired) ? FenceTable.compile(Side.position, fenced) : wanted
     }
 
     public func summary(of wanted: NFTable?) -> [FieldChange] {

@@ -16,6 +16,18 @@ struct Fenced: Sendable {
         ports.formUnion(desired.specs(of: VLANPortKind.self).values.map(\.interface))
     }
 
+    /// Whether any of these links has the name of a thing of ours that a compiled table tells of: it knows the ports
+    /// already, if it asks for them, and no set of thousands is made to see that there is none.
+    static func isAny(of foreign: [Link], in table: NFTable, _ desired: Desired) -> Bool {
+        let uplinks = Set(desired.specs(of: UplinkKind.self).values.map(\.interface))
+        let bridges = Set(desired.specs(of: SwitchKind.self).values.map(\.bridge))
+        let ports = table.sets["ports"]
+        return foreign.contains { link in
+            bridges.contains(link.name)
+                || ports?.elements[NFKey(.interface(link.name))] != nil && !uplinks.contains(link.name)
+        }
+    }
+
     /// Without what has the name of a thing of ours, and is somebody else's: a stranger under our name.
     ///
     /// - Parameter links: those of the node. A port that is not there yet is none of them.

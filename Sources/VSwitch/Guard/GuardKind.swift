@@ -58,23 +58,31 @@ public struct GuardKind: TableKind {
         _ wanted: NFTable?, over seen: NFTable?, _ desired: Desired, at moment: TableMoment, _ policy: Policy
     ) throws(NetlinkError) -> NFTable? {
         let nics = desired.specs(of: NICKind.self)
-        let names = Dictionary(nics.map { ($1.interface, $0) }) { first, _ in first }
         var placed = nics
         var leaving: Set<InterfaceName> = []
         var shut: Set<InterfaceName> = []
-        for link in try links.shared() {
-            let owner = NICKind.owner(of: link)
-            if let name = names[link.name] {
-                if owner == name, nics[name]?.refusal != nil {
-                    // It stays as it is, and so do its rules.
-                    placed[name] = nil
-                    leaving.insert(link.name)
-                }
-                guard owner != name else { continue }
+        // Links that are not the NIC of their name, with the NIC whose mark they have: few, where thousands are.
+        let sorted = try links.sorted()
+        var others: [InterfaceName: String?] = [:]
+        for link in sorted.others { others.updateValue(nil, forKey: link.name) }
+        for (owner, link) in sorted.nics {
+            guard let nic = nics[owner], nic.interface == link.name else {
+                others.updateValue(owner, forKey: link.name)
+                continue
+            }
+            guard nic.refusal != nil else { continue }
+            // It stays as it is, and so do its rules.
+            placed[owner] = nil
+            leaving.insert(link.name)
+        }
+        let taken = nics.lazy.filter { others[$1.interface] != nil }.map { ($1.interface, $0) }
+        let names = Dictionary(taken) { first, _ in first }
+        for (interface, owner) in others {
+            if let name = names[interface] {
                 placed[name] = nil
-                if owner != nil { shut.insert(link.name) }
+                if owner != nil { shut.insert(interface) }
             } else if let owner, moment == .committing || nics[owner] != nil {
-                leaving.insert(link.name)
+                leaving.insert(interface)
             }
         }
         if placed.count == nics.count, leaving.isEmpty, policy.isWhole || wanted == nil { return wanted }

@@ -19,6 +19,7 @@ public final class LinkListing: Sendable {
 
     fileprivate struct Kept {
         let links: [Link]
+        let sorted: SortedLinks
         let listed: ContinuousClock.Instant
         /// When the look began that it serves.
         var taken: ContinuousClock.Instant
@@ -54,13 +55,22 @@ public final class LinkListing: Sendable {
 
     /// The list that another kind has just taken, or a new one.
     func shared() throws(NetlinkError) -> [Link] {
-        let now = ContinuousClock.now
-        let recent = state.withLock { state in
-            guard let known = state.kept, now - known.taken < Self.lifetime else { return [Link]?.none }
-            return known.links
-        }
-        if let recent { return recent }
+        if let recent = recent({ $0.links }) { return recent }
         return try fresh()
+    }
+
+    /// The same, by whose they are.
+    func sorted() throws(NetlinkError) -> SortedLinks {
+        if let recent = recent({ $0.sorted }) { return recent }
+        return SortedLinks(try fresh())
+    }
+
+    private func recent<Part>(_ part: (Kept) -> Part) -> Part? {
+        let now = ContinuousClock.now
+        return state.withLock { state in
+            guard let known = state.kept, now - known.taken < Self.lifetime else { return nil }
+            return part(known)
+        }
     }
 
     /// Throws the list away: links have changed.
@@ -87,7 +97,7 @@ extension LinkListing.State {
         }
         var socket = try location.socket(.route)
         let links = try socket.linksWithVLANs()
-        kept = LinkListing.Kept(links: links, listed: now, taken: .now)
+        kept = LinkListing.Kept(links: links, sorted: SortedLinks(links), listed: now, taken: .now)
         return links
     }
 

@@ -1,6 +1,27 @@
 internal import Netlink
 internal import Reconcile
 
+/// Links by whose they are, read from their marks once for all kinds of a look.
+struct SortedLinks: Sendable {
+    /// Those with the mark of a NIC, each with the NIC's name.
+    private(set) var nics: [(name: String, link: Link)] = []
+    /// The rest: few, where there are thousands of NICs.
+    private(set) var others: [Link] = []
+    /// Those of the rest that are not ours.
+    private(set) var foreign: [Link] = []
+
+    init(_ links: [Link]) {
+        for link in links {
+            if let name = NICKind.owner(of: link) {
+                nics.append((name, link))
+            } else {
+                others.append(link)
+                if link.owner == nil { foreign.append(link) }
+            }
+        }
+    }
+}
+
 extension Sequence<Link> {
     /// Of these names those that links have which are not ours.
     func strangers(under names: Set<InterfaceName>) -> Set<InterfaceName> {
@@ -20,7 +41,7 @@ extension Link {
     /// What a resource is told that is to have the name of this link; nil where the link is not ours.
     var obstacle: Obstacle? {
         owner.map {
-            Obstacle($0, "the link \(name) has the mark of \($0), which does not give the name up: see there")
+            Obstacle($0, "the link \(self.name) has the mark of \($0), which does not give the name up: see there")
         }
     }
 }

@@ -41,7 +41,7 @@ public struct MarkingKind: TableKind {
     ) throws(NetlinkError) -> NFTable? {
         guard wanted != nil else { return nil }
         let nics = desired.specs(of: NICKind.self).values
-        let foreign = try links.shared().strangers(under: Set(nics.map(\.interface)))
+        let foreign = try links.sorted().foreign.strangers(under: Set(nics.map(\.interface)))
         guard !foreign.isEmpty else { return wanted }
         return MarkingTable.compile(nics, desired.specs(of: ShareKind.self).values, except: foreign)
     }

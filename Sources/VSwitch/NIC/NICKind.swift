@@ -15,33 +15,43 @@ public struct NICKind: ResourceKind {
     public init(links: LinkListing) { self.links = links }
 
     public func observe(_ desired: Desired) async throws -> [String: NICObservation] {
-        let listing = try links.shared()
+        let sorted = try links.sorted()
         let specs = desired.specs(of: Self.self)
-        let wanted = Dictionary(specs.map { ($1.interface, $0) }) { first, _ in first }
         var seen: [String: NICObservation] = [:]
         seen.reserveCapacity(specs.count)
-        var bridges: [InterfaceName: Int32] = [:]
-        for link in listing {
-            if let name = Self.owner(of: link) {
-                // Two links with one mark: the one of the right name is the NIC, the other is nobody's.
-                let isThere = seen[name]?.link != nil && seen[name]?.link?.name == specs[name]?.interface
-                if !isThere { seen[name, default: NICObservation()].link = link }
-            } else if SwitchKind.owner(of: link) != nil {
-                bridges[link.name] = link.index
-            }
-            if let name = wanted[link.name], seen[name]?.link?.index != link.index {
-                seen[name, default: NICObservation()].occupant = link
-            }
+        var bridges: [String: Int32] = [:]
+        // By name: those that are not the NIC that is to have the name.
+        var others: [InterfaceName: Link] = [:]
+        for link in sorted.others {
+            if let name = SwitchKind.owner(of: link) { bridges[name] = link.index }
+            others[link.name] = link
         }
+        for (name, link) in sorted.nics {
+            // Two links with one mark: the one of the right name is the NIC, the other is nobody's.
+            let wanted = specs[name]?.interface
+            if wanted == link.name || wanted == nil || seen[name]?.link?.name != wanted {
+                seen[name, default: NICObservation()].link = link
+            }
+            if wanted != link.name { others[link.name] = link }
+        }
+        // Of NICs that are to go, too.
+        var fixed = seen.keys.filter { specs[$0] == nil && FixedAddresses.concern(seen[$0]?.link, nil) }
         var owners = OwnerLookup()
         for (name, spec) in specs {
-            seen[name]?.bridge = bridges[SwitchSpec.bridge(of: spec.switchName)]
+            if !others.isEmpty, let link = others[spec.interface] {
+                seen[name, default: NICObservation()].occupant = link
+            }
+            var owner: UInt32?
             switch owners.number(of: spec) {
-            case .success(let number): seen[name]?.owner = number
+            case .success(let number): owner = number
             case .failure(let problem): seen[name, default: NICObservation()].problem = problem.text
             }
+            guard let index = seen.index(forKey: name) else { continue }
+            seen.values[index].bridge = bridges[spec.switchName]
+            seen.values[index].owner = owner
+            if FixedAddresses.concern(seen.values[index].link, spec) { fixed.append(name) }
         }
-        try FixedAddresses.observe(specs, &seen, links.location)
+        try FixedAddresses.observe(fixed, &seen, links.location)
         FarEnds.observe(specs, &seen)
         return seen
     }

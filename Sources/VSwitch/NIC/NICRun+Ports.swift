@@ -50,14 +50,16 @@ extension NICRun {
 
 /// The MAC addresses that are set, not learned, at ports of NICs. Most nodes have none, and are not asked.
 enum FixedAddresses {
-    /// Notes what each NIC's port has, where the NIC is to have some or its port does not learn.
+    /// Whether it matters which ones a port has: the NIC is to have some, or its port does not learn.
+    static func concern(_ link: Link?, _ spec: NICSpec?) -> Bool {
+        guard let link, link.master != nil else { return false }
+        return spec?.port.learning == .fixed || link.port?.isLearning == false
+    }
+
+    /// Notes what the ports of these NICs have.
     static func observe(
-        _ specs: [String: NICSpec], _ seen: inout [String: NICObservation], _ location: NetworkLocation
+        _ names: [String], _ seen: inout [String: NICObservation], _ location: NetworkLocation
     ) throws(NetlinkError) {
-        let names = seen.keys.filter { name in
-            guard let link = seen[name]?.link, link.master != nil else { return false }
-            return specs[name]?.port.learning == .fixed || link.port?.isLearning == false
-        }
         guard !names.isEmpty else { return }
         var socket = try location.socket(.route)
         var found: [Int32: Set<MACAddress>] = [:]

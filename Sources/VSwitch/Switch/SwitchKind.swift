@@ -64,8 +64,8 @@ public struct SwitchKind: ResourceKind {
             }
         }
         let borrowed = Set(desired.specs(of: UplinkKind.self).values.map(\.interface))
-        for link in listing {
-            guard let master = link.master, link.owner == nil, UplinkMark(of: link) == nil else { continue }
+        for link in try links.sorted().foreign {
+            guard let master = link.master, UplinkMark(of: link) == nil else { continue }
             // A port that is about to be borrowed is no stranger.
             guard !borrowed.contains(link.name) else { continue }
             let owner = seen.first { $0.value.isOurs && $0.value.link.index == master }

@@ -34,7 +34,6 @@ public struct UplinkKind: ResourceKind {
         let listing = try links.shared()
         let specs = desired.specs(of: Self.self)
         let switches = desired.specs(of: SwitchKind.self)
-        let names = Dictionary(listing.map { ($0.index, $0.name) }) { first, _ in first }
         var bridges: [String: Int32] = [:]
         for link in listing {
             if let name = SwitchKind.owner(of: link) { bridges[name] = link.index }
@@ -47,7 +46,7 @@ public struct UplinkKind: ResourceKind {
             var observation = UplinkObservation()
             observation.link = link
             observation.borrower = mark?.switchName
-            observation.master = link.master.flatMap { names[$0] }
+            observation.master = link.master.flatMap { index in listing.first { $0.index == index }?.name }
             observation.bridge = specs[name].flatMap { bridges[$0.switchName] }
             observation.switchMTU = specs[name].flatMap { switches[$0.switchName]?.mtu }
             seen[name] = observation

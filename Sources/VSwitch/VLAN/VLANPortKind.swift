@@ -150,6 +150,6 @@ extension VLANPortKind {
 
 extension Link {
     fileprivate func isVLAN(_ id: UInt16, on lower: Link?) -> Bool {
-        kind == .vlan && vlan == id && peerNamespace == nil && lower != nil && peer == lower?.index
+        self.kind == .vlan && self.vlan == id && self.peerNamespace == nil && lower != nil && self.peer == lower?.index
     }
 }

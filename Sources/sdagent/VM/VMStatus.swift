@@ -4,16 +4,22 @@ extension VMKind {
     /// The statuses with those of VMs put right: there is nothing of a VM itself on the node, so it stands as the worst
     /// of its NICs and volumes does.
     static func standing(_ statuses: [ResourceStatus], in desired: Desired) -> [ResourceStatus] {
-        let known = Dictionary(statuses.map { ($0.id, $0) }) { first, _ in first }
+        // Of thousands few or none are other than they should be.
+        var known: Set<ResourceID> = []
+        known.reserveCapacity(statuses.count)
+        var poor: [ResourceID: ResourceStatus] = [:]
+        for status in statuses where status.id.kind != name {
+            guard known.insert(status.id).inserted, rank(status.state) > 0 else { continue }
+            poor[status.id] = status
+        }
         return statuses.map { status in
             guard status.id.kind == name else { return status }
-            let parts = desired.references(of: status.id).map(\.target)
+            let parts = desired.references(of: status.id).lazy.map(\.target)
             // Of a kind that could not be looked at nothing is known, so nothing good either.
-            if let lost = parts.first(where: { known[$0] == nil }) {
+            if let lost = parts.first(where: { !known.contains($0) }) {
                 return ResourceStatus(id: status.id, state: .failed, detail: "\(lost) could not be looked at")
             }
-            let worst = parts.compactMap { known[$0] }.filter { rank($0.state) > 0 }
-                .max { rank($0.state) < rank($1.state) }
+            let worst = poor.isEmpty ? nil : parts.compactMap { poor[$0] }.max { rank($0.state) < rank($1.state) }
             guard let worst else { return status }
             return ResourceStatus(id: status.id, state: worst.state, detail: "\(worst.id) \(words(worst.state))")
         }
