@@ -250,8 +250,8 @@ actor Agent {
         lock.release()
         wasWell = report.exitCode == 0 && generation == begun
         looked = .now
-        statuses = VMKind.standing(report.statuses, in: desired)
         failures = report.after.failures
+        statuses = VMKind.standing(report.statuses, in: desired, isWhole: failures.isEmpty)
         rules = RulesDocument.look(kinds, hasDaemon: true)
         tally.count(report)
         journal.ended(report)

@@ -3,7 +3,12 @@ import Reconcile
 extension VMKind {
     /// The statuses with those of VMs put right: there is nothing of a VM itself on the node, so it stands as the worst
     /// of its NICs and volumes does.
-    static func standing(_ statuses: [ResourceStatus], in desired: Desired) -> [ResourceStatus] {
+    ///
+    /// - Parameter isWhole: every kind could be looked at, so that each resource that is asked for has a status.
+    static func standing(
+        _ statuses: [ResourceStatus], in desired: Desired, isWhole: Bool = false
+    ) -> [ResourceStatus] {
+        if isWhole, statuses.allSatisfy({ rank($0.state) == 0 }) { return statuses }
         // Of thousands few or none are other than they should be.
         var known: Set<ResourceID> = []
         known.reserveCapacity(statuses.count)
