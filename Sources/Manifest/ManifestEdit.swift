@@ -56,6 +56,10 @@ struct SourceSlice {
 
     /// The entries of one of the two; nil where it is not a section of such entries, without mistakes.
     func entries(_ text: String, of source: Source) -> [ManifestEntry]? {
+        // The end of a document is a mistake where the rest of the text comes behind it, which is not read here.
+        guard !text.utf8.split(separator: UInt8(ascii: "\n")).contains(where: { $0.starts(with: "...".utf8) }) else {
+            return nil
+        }
         let diagnostics = Diagnostics()
         let lines = column > 1 ? "\(section):\n" + text : text
         let documents = YAMLReader.read(

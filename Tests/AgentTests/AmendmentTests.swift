@@ -82,6 +82,8 @@ struct AmendmentTests {
         // What begins in one line and ends in others.
         ("text: |\n", "text: |\n        # no comment\n"), ("  b:", "    # more\n  b:"), ("[10.0.0.2]", "[10.0.0.2"),
         ("  b:", "  b: x"), ("vms:", "vms: &all"), ("vms:", "vms:  # all"), ("  b:", "---\n  b:"),
+        // The end of the document before others of its entries.
+        ("[10.0.0.2]\n        groups: [web]\n", "[10.0.0.7]\n        groups: [web]\n...\n"),
     ])
     func othersAreReadWhole(old: String, new: String) throws {
         let text = """
