@@ -60,6 +60,8 @@ struct SourceSlice {
         guard !text.utf8.split(separator: UInt8(ascii: "\n")).contains(where: { $0.starts(with: "...".utf8) }) else {
             return nil
         }
+        // So is a byte order mark anywhere but at the beginning of the whole.
+        guard !text.utf8.starts(with: "\u{FEFF}".utf8) else { return nil }
         let diagnostics = Diagnostics()
         let lines = column > 1 ? "\(section):\n" + text : text
         let documents = YAMLReader.read(

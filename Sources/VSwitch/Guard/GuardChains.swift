@@ -48,6 +48,8 @@ enum GuardChains {
         "check_ipv4",
         rules: [
             .deny(.dhcp, "DHCP server", Match.udp(.sourcePort, 67)),
+            // Some clients take an answer from any port.
+            .deny(.dhcp, "to a DHCP client", Match.udp(.destinationPort, 68)),
             NFRule(Match.layer4(2) + [.verdict(.jump("check_igmp"))]),
             pim,
             unboundPasses,
@@ -61,6 +63,7 @@ enum GuardChains {
         "check_ipv6",
         rules: [
             .deny(.dhcp, "DHCPv6 server", Match.udp(.sourcePort, 547)),
+            .deny(.dhcp, "to a DHCPv6 client", Match.udp(.destinationPort, 546)),
             pim,
             NFRule(Match.layer4(58) + [.verdict(.jump("check_icmpv6"))]),
             unboundPasses,

@@ -13,17 +13,18 @@ enum OwnData {
             "IPv4 of its own, neither UDP, IGMP nor PIM",
             [HeaderField.nextProtocol(isIPv4: true).load(into: 0)]
                 + [17, 2, 103].map { .compare(0, .notEqual, [$0]) } + isFound(isIPv4: true)),
-        .accept("UDP over IPv4 of its own, not by a DHCP server", datagram(isIPv4: true, notFrom: 67)),
+        .accept("UDP over IPv4 of its own, not as a DHCP server", datagram(isIPv4: true, server: 67, client: 68)),
         // Anything may be behind an extension of IPv6.
         .accept(
             "TCP over IPv6 of its own", HeaderField.nextProtocol(isIPv4: false).equals([6]) + isFound(isIPv4: false)),
-        .accept("UDP over IPv6 of its own, not by a DHCPv6 server", datagram(isIPv4: false, notFrom: 547)),
+        .accept("UDP over IPv6 of its own, not as a DHCPv6 server", datagram(isIPv4: false, server: 547, client: 546)),
     ]
 
     /// A fragment but the first has no port: it goes the long way.
-    private static func datagram(isIPv4: Bool, notFrom port: UInt16) -> [NFExpression] {
+    private static func datagram(isIPv4: Bool, server: UInt16, client: UInt16) -> [NFExpression] {
         HeaderField.nextProtocol(isIPv4: isIPv4).equals([17]) + [
-            HeaderField.sourcePort.load(into: 0), .compare(0, .notEqual, EtherType.bytes(port)),
+            HeaderField.sourcePort.load(into: 0), .compare(0, .notEqual, EtherType.bytes(server)),
+            HeaderField.destinationPort.load(into: 0), .compare(0, .notEqual, EtherType.bytes(client)),
         ] + isFound(isIPv4: isIPv4)
     }
 

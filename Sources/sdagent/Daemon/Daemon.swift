@@ -45,7 +45,7 @@ struct Daemon {
         }
         if await !agent.reload(), await !agent.recover() {
             throw CommandError(
-                "the daemon has not started: the manifest has mistakes, and \(state.path) keeps no earlier one; "
+                "the daemon has not started: the manifest has mistakes, and \(state.path) keeps none to take instead; "
                     + "mend it and see `sdagent validate`")
         }
         let supervisor = Supervisor(environment: ProcessInfo.processInfo.environment)

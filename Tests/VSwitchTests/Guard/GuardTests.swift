@@ -32,6 +32,9 @@ struct GuardTests {
                         "dhcp-server", passes: false, v4(Frame.ipv4(from: "10.0.0.1", udp: Frame.udp(from: 67, to: 68)))
                     ),
                     Frame(
+                        "dhcp-server-of-another-port", passes: false,
+                        v4(Frame.ipv4(from: "10.0.0.1", udp: Frame.udp(from: 1067, to: 68)))),
+                    Frame(
                         "arp", passes: true,
                         Frame.ethernet(from: own, type: 0x0806, Frame.arp(mac: own, address: "10.0.0.1"))),
                     Frame(
@@ -90,6 +93,9 @@ struct GuardTests {
                         v6(Frame.ipv6(from: link, 58, [137] + Array(repeating: 0, count: 39)))),
                     Frame(
                         "dhcpv6-server", passes: false, v6(Frame.ipv6(from: link, 17, Frame.udp(from: 547, to: 546)))),
+                    Frame(
+                        "dhcpv6-server-of-another-port", passes: false,
+                        v6(Frame.ipv6(from: link, 17, Frame.udp(from: 1547, to: 546)))),
                     Frame(
                         "tagged", passes: false,
                         Frame.ethernet(
