@@ -72,5 +72,7 @@ extension HeaderField {
     public static let tcpFlags = HeaderField(.transport, offset: 13, length: 1)
     public static let icmpType = HeaderField(.transport, offset: 0, length: 1)
     public static let icmpCode = HeaderField(.transport, offset: 1, length: 1)
+    /// Bytes behind the fixed header of IPv6 (RFC 8200, 3).
+    public static let payloadLength = HeaderField(.network, offset: 4, length: 2)
     public static let neighbourTarget = HeaderField(.transport, offset: 8, length: 16)
 }

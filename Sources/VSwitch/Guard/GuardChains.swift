@@ -8,7 +8,7 @@ internal import Rules
 /// nothing for it.
 enum GuardChains {
     static func all(_ trunks: TrunkChains.Parts) -> [NFChain] {
-        [entry(trunks), arp, ipv4, igmp, ipv6, icmpv6] + trunks.chains
+        [entry(trunks), arp, ipv4, igmp, ipv6, icmpv6, DiscoveryOptions.chain] + trunks.chains
     }
 
     /// Before br_netfilter (-300 in the bridge family is NF_BR_PRI_NAT_DST_BRIDGED): a spoofed frame reaches nothing.
@@ -91,12 +91,7 @@ enum GuardChains {
             // RFC 3810, 5.1; RFC 4286, 3.2.2.
             .deny(.querier, "multicast listener query", message(130)),
             .deny(.querier, "multicast router advertisement", message(151)),
-            // Options of neighbour discovery (RFC 4861, 4.6.1) come after the fixed part: 8 bytes of a router
-            // solicitation, 24 of a neighbour solicitation or advertisement. A nonce (RFC 3971) may come first.
-            .deny(.nd, "another's MAC in a router solicitation", foreignMAC(type: 133, option: 1, at: 8)),
-            .deny(.nd, "another's MAC in a neighbour solicitation", foreignMAC(type: 135, option: 1, at: 24)),
-            .deny(.nd, "another's MAC behind a nonce", foreignMAC(type: 135, option: 1, at: 32)),
-            .deny(.nd, "another's MAC in a neighbour advertisement", foreignMAC(type: 136, option: 2, at: 24)),
+        ] + [133, 135, 136].map { NFRule(message($0) + [.verdict(.jump(DiscoveryOptions.name))]) } + [
             NFRule(
                 [port, .lookup(0, set: "bound", isInverted: true), .verdict(.return)],
                 comment: "no addresses were given"),
@@ -152,13 +147,6 @@ extension GuardChains {
         .lookup(0, set: "free6", isInverted: true),
     ]
 
-    /// A link-layer address option (its length is 1: eight bytes) that names a MAC which is not the port's.
-    private static func foreignMAC(type: UInt8, option: UInt8, at offset: UInt32) -> [NFExpression] {
-        message(type) + HeaderField(.transport, offset: offset, length: 2).equals([option, 1]) + [
-            port, HeaderField(.transport, offset: offset + 2, length: 6).load(into: 4),
-            .lookup(0, set: "bindm", isInverted: true),
-        ]
-    }
 }
 
 /// IEEE 802 numbers of the protocols that pass.
@@ -178,7 +166,7 @@ extension NFRule {
     }
 
     /// The same of ports that are not let off a guard.
-    fileprivate static func deny(_ word: Guard, _ comment: String, _ conditions: [NFExpression]) -> NFRule {
+    static func deny(_ word: Guard, _ comment: String, _ conditions: [NFExpression]) -> NFRule {
         let isGuarded: [NFExpression] = [
             .meta(.inputInterface, into: 0), .lookup(0, set: word.exceptions, isInverted: true),
         ]

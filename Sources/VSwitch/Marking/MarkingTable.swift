@@ -87,7 +87,9 @@ enum MarkingTable {
 
     private static func rule(_ etherType: UInt16, _ bits: [UInt8], of mask: [UInt8], checksum: UInt32?) -> NFRule {
         NFRule(
-            HeaderField.etherType.equals(etherType) + [
+            // Behind a tag, where there is one.
+            [
+                .meta(.etherType, into: 0), .compare(0, .equal, EtherType.bytes(etherType)),
                 .payload(.network, offset: 0, length: 2, into: 0), .setBits(0, bits, of: mask),
                 .setPayload(.network, offset: 0, length: 2, from: 0, checksum: checksum),
             ])

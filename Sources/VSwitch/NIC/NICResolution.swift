@@ -65,7 +65,7 @@ extension NICSpec {
     /// Takes the MTU from the switch, and prefix lengths from the subnets on it, where the manifest gives none.
     mutating func resolve(_ network: SwitchSpec?, _ subnets: [IPPrefix]) {
         change { fields in
-            fields.mtu = fields.mtu ?? network?.mtu ?? 1500
+            fields.mtu = fields.mtu ?? min(network?.mtu ?? 1500, fields.attachment.largestMTU)
             fields.port.guardsTree = network?.settings.spanningTree != nil
             for index in fields.addresses.indices where fields.addresses[index].length == nil {
                 let address = fields.addresses[index].address
@@ -73,6 +73,16 @@ extension NICSpec {
                 let subnet = subnets.filter { $0.contains(address) }.max { $0.length < $1.length }
                 fields.addresses[index].length = subnet?.length ?? address.bitWidth
             }
+        }
+    }
+}
+
+extension NICSpec.Attachment {
+    /// The largest MTU that its interface takes: a tap keeps room for the Ethernet header (drivers/net/tun.c).
+    fileprivate var largestMTU: UInt32 {
+        switch self {
+        case .tap: 65_521
+        case .namespace: 65_535
         }
     }
 }

@@ -88,6 +88,7 @@ extension NICRun {
         var batch = StepBatch(count: steps.count)
         var quieted: [(step: Int, name: InterfaceName)] = []
         var opened: [(step: Int, name: InterfaceName, access: Tap.Access)] = []
+        var lowered: [(step: Int, link: Int32)] = []
         for index in steps.indices where steps[index].change.keepsLink && failures[index] == nil {
             guard let spec = steps[index].spec, var seen = steps[index].observation else { continue }
             guard let link = seen.link else { continue }
@@ -104,6 +105,7 @@ extension NICRun {
                 first.add(step: index) { $0.changeLink(.index(link.index), down) }
                 change.addressGeneration = AddressGeneration.none
                 change.isUp = true
+                if link.isUp { lowered.append((index, link.index)) }
             }
             if difference.isIPv6Due || isIPv6Returning { quieted.append((index, link.name)) }
             if let access = difference.access { opened.append((index, link.name, access)) }
@@ -114,6 +116,14 @@ extension NICRun {
             batch.add(step: index) { Self.mend(link, difference, change, &$0) }
         }
         try send(first)
+        // Whose MTU is refused has no IPv6 yet, and goes on as it was.
+        var again = StepBatch(count: steps.count)
+        var up = LinkChange()
+        up.isUp = true
+        for (index, link) in lowered where failures[index] != nil {
+            again.add(step: index) { $0.changeLink(.index(link), up) }
+        }
+        try send(again)
         try quiet(quieted, opened)
         try send(batch)
     }

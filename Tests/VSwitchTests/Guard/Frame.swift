@@ -53,14 +53,17 @@ struct Frame {
     }
 
     static func ipv6(from source: String, _ next: UInt8, _ payload: [UInt8], hopLimit: UInt8 = 255) -> [UInt8] {
-        let payload = payload + [253, 1, 0, 0, 0, 0, 0, 0]
-        return [0x60, 0, 0, 0] + big(UInt16(payload.count)) + [next, hopLimit] + ip(source) + ip("ff02::1") + payload
+        [0x60, 0, 0, 0] + big(UInt16(payload.count)) + [next, hopLimit] + ip(source) + ip("ff02::1") + payload
     }
 
-    /// A neighbour solicitation (135) or advertisement (136), with an option that names a MAC.
-    static func neighbour(_ type: UInt8, target: String, option: UInt8? = nil, mac: MACAddress? = nil) -> [UInt8] {
-        var options: [UInt8] = []
-        if let option, let mac { options = [option, 1] + mac.bytes }
+    /// A neighbour solicitation (135) or advertisement (136), with an option that names a MAC, and others around it.
+    static func neighbour(
+        _ type: UInt8, target: String, option: UInt8? = nil, mac: MACAddress? = nil, before: [UInt8] = [],
+        behind: [UInt8] = []
+    ) -> [UInt8] {
+        var options = before
+        if let option, let mac { options += [option, 1] + mac.bytes }
+        options += behind
         return [type, 0, 0, 0, 0, 0, 0, 0] + ip(target) + options
     }
 

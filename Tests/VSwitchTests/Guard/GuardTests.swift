@@ -19,6 +19,8 @@ struct GuardTests {
             }
             func v6(_ payload: [UInt8]) -> [UInt8] { Frame.ethernet(from: own, type: 0x86dd, payload) }
             let plain = Frame.udp(from: 1000, to: 2000)
+            let nonce: [UInt8] = [14, 1, 1, 2, 3, 4, 5, 6]
+            let unknown: [UInt8] = [253, 1, 0, 0, 0, 0, 0, 0]
             try await stage.witness(
                 [
                     Frame("ipv4", passes: true, v4(Frame.ipv4(from: "10.0.0.1", udp: plain))),
@@ -64,6 +66,45 @@ struct GuardTests {
                         v6(
                             Frame.ipv6(
                                 from: "fd00::1", 58, Frame.neighbour(135, target: "fd00::2", option: 1, mac: other)))),
+                    Frame(
+                        "solicitation-with-a-nonce", passes: true,
+                        v6(
+                            Frame.ipv6(
+                                from: "fd00::1", 58,
+                                Frame.neighbour(135, target: "fd00::2", option: 1, mac: own, before: nonce)))),
+                    Frame(
+                        "solicitation-another's-mac-behind-a-nonce", passes: false,
+                        v6(
+                            Frame.ipv6(
+                                from: "fd00::1", 58,
+                                Frame.neighbour(135, target: "fd00::2", option: 1, mac: other, before: nonce)))),
+                    Frame(
+                        "solicitation-another's-mac-behind-an-option", passes: false,
+                        v6(
+                            Frame.ipv6(
+                                from: "fd00::1", 58,
+                                Frame.neighbour(135, target: "fd00::2", option: 1, mac: other, before: unknown)))),
+                    Frame(
+                        "advertisement-another's-mac-behind-an-option", passes: false,
+                        v6(
+                            Frame.ipv6(
+                                from: "fd00::1", 58,
+                                Frame.neighbour(136, target: "fd00::1", option: 2, mac: other, before: unknown)))),
+                    Frame(
+                        "advertisement-another's-mac-behind-its-own", passes: false,
+                        v6(
+                            Frame.ipv6(
+                                from: "fd00::1", 58,
+                                Frame.neighbour(
+                                    136, target: "fd00::1", option: 2, mac: own, behind: [2, 1] + other.bytes)))),
+                    Frame(
+                        "router-solicitation", passes: true,
+                        v6(Frame.ipv6(from: link, 58, [133, 0, 0, 0, 0, 0, 0, 0, 1, 1] + own.bytes))),
+                    Frame(
+                        "router-solicitation-another's-mac-behind-an-option", passes: false,
+                        v6(
+                            Frame.ipv6(
+                                from: link, 58, [133, 0, 0, 0, 0, 0, 0, 0] + unknown + [1, 1] + other.bytes))),
                     Frame(
                         "advertisement", passes: true,
                         v6(
