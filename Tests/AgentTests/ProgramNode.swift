@@ -34,7 +34,8 @@ struct ProgramNode: Sendable {
     func withDaemon(_ body: @escaping @Sendable () async throws -> Void) async throws -> CommandResult {
         let socket = ControlClient(socketPath: place.socket)
         return try await withThrowingTaskGroup { group in
-            group.addTask { try await command(line(["run"])) }
+            // The suite's time limit is the shorter one.
+            group.addTask { try await command(line(["run"]), seconds: 200) }
             do {
                 while try !socket.isAnswering() { try await Task.sleep(for: .milliseconds(20)) }
                 try await body()
