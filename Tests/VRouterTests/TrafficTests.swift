@@ -184,6 +184,14 @@ struct TrafficTests {
                     #expect(try await site.seen(from: guest, by: site.outside, at: "203.0.113.1") == four)
                     #expect(try await site.seen(from: guest, by: site.outside, at: "[fd00:20::1]") == six)
                 }
+                // A router answers its own guests, and those of a neighbour at the address that they share a switch by.
+                for address in ["10.10.0.1", "fd00:10::1", "203.0.113.2", "203.0.113.4", "fd00:20::4"] {
+                    #expect(try await site.pings(site.a, address), "\(address)")
+                }
+                for address in ["10.11.0.1", "fd00:11::1"] {
+                    #expect(try await site.pings(site.a, address) == false, "\(address)")
+                    #expect(try await site.pings(c, address), "\(address)")
+                }
             }
         }
     }

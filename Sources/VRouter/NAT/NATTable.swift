@@ -9,6 +9,8 @@ internal import Netlink
 ///     interfaces   interface                      the bridges that routers are on
 ///     paths        interface . interface          from where to where a router may pass packets on
 ///     forward4/6   address . protocol . port      the address and port that a forwarded one leads to
+///
+/// `RouterAddresses` tells of what there is besides where there are several.
 enum NATTable {
     static let family = NFTable.Family.inet
     static let name = "sdagent"
@@ -39,11 +41,12 @@ enum NATTable {
             }
         }
         return NFTable(
-            family: family, name: name, comment: comment, sets: [interfaces, paths, forward4, forward6],
+            family: family, name: name, comment: comment,
+            sets: [interfaces, paths, forward4, forward6] + RouterAddresses.sets(routers),
             chains: [
                 NATChains.prerouting, NATChains.output, NATChains.forward, NATChains.answers,
                 NATChains.postrouting(routers),
-            ])
+            ] + RouterAddresses.chain(routers))
     }
 
     private static func insert(_ forward: PortForward, into map: inout NFSet) {
