@@ -18,14 +18,19 @@ extension Amendment {
 
 extension SpecChange<NICSpec> {
     fileprivate var isOfPolicy: Bool {
+        isOfRules && after.addresses.isEmpty == before.addresses.isEmpty
+            && after.groups.isEmpty == before.groups.isEmpty && after.allow == Allowance() && after.vlans == nil
+    }
+
+    /// Whether its tap is the same, and nothing differs but what rules are made of.
+    fileprivate var isOfRules: Bool {
+        guard case .tap = after.attachment else { return false }
         var same = after
-        same.addresses = before.addresses
-        same.groups = before.groups
-        guard same == before, after.addresses.isEmpty == before.addresses.isEmpty,
-            after.groups.isEmpty == before.groups.isEmpty
-        else { return false }
-        guard case .tap = after.attachment, after.allow == Allowance(), after.vlans == nil else { return false }
-        return true
+        same.change { fields in
+            fields.addresses = before.addresses
+            fields.groups = before.groups
+        }
+        return same == before
     }
 }
 
@@ -64,14 +69,7 @@ extension NICKind {
 
     /// A NIC's tap is the same whatever its addresses and groups are.
     public func steps(for changes: [SpecChange<NICSpec>]) -> [Step<NICSpec, NICObservation>]? {
-        let isOfPolicy = changes.allSatisfy { change in
-            var same = change.after
-            same.addresses = change.before.addresses
-            same.groups = change.before.groups
-            guard case .tap = same.attachment else { return false }
-            return same == change.before
-        }
-        return isOfPolicy ? [] : nil
+        changes.allSatisfy(\.isOfRules) ? [] : nil
     }
 }
 
